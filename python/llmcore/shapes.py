@@ -1,0 +1,26 @@
+"""The axis legend: one letter per axis, used by annotations, docstrings, C++ checks and test ids.
+
+Default layouts: activations `B T C`, heads `B T H D`, packed tokens `N H D`, cache `P page Hkv D`.
+"""
+
+from typing import Final
+
+AXES: Final[dict[str, str]] = {
+    "B": "sequences in the batch",
+    "T": "query tokens, or the only length",
+    "S": "key/value tokens",
+    "N": "packed tokens, no batch axis",
+    "H": "query heads, num_heads",
+    "Hkv": "key/value heads, num_kv_heads",
+    "D": "head_dim",
+    "C": "model width, hidden_size",
+    "F": "feed-forward width, intermediate_size",
+    "V": "vocabulary, vocab_size",
+    "E": "experts",
+    "K": "top-k, or experts per token",
+    "G": "completions per prompt",
+    "P": "KV pages of page_size tokens",
+}
+
+IGNORE_INDEX: Final = -100
+"""Label of a position that carries no loss."""
