@@ -1,0 +1,127 @@
+# Verbs: quickstart setup check test test-gpu test-asan bench bench-gpu docs clean (`make help` lists them).
+# Variables: PYTHON=python3.12  SCALE=full|smoke  DATA=path  OUT=dir  LLMCORE_CUDA=AUTO|ON|OFF  PYTEST_ARGS="-k rope"
+# Needs only Python >= 3.11 with its headers, a C++20 g++ and make; everything else is installed into .venv.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+SCALE ?= full
+DATA ?=
+OUT ?=
+LLMCORE_CUDA ?= AUTO
+PYTEST_ARGS ?=
+export LLMCORE_CUDA
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip
+TORCH := torch==2.13.0
+
+# Everything that the installed package is made of: a change here makes the next verb install again.
+SOURCES := $(shell find csrc cmake python -type f \
+	\( -name '*.py' -o -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cmake' \
+	-o -name '*.in' -o -name '*.txt' -o -name 'py.typed' \) 2>/dev/null) \
+	$(wildcard CMakeLists.txt pyproject.toml)
+CXX_SOURCES := $(shell find csrc benchmarks/cpp tests/csrc -type f \
+	\( -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu' \) 2>/dev/null)
+# clang-tidy reads the rooms that need neither Torch nor Python headers.
+TIDY_SOURCES := $(filter csrc/core/%.cpp csrc/cpu/%.cpp csrc/tokenizer/%.cpp csrc/runtime/%.cpp,$(CXX_SOURCES))
+
+VENV_STAMP := $(VENV)/.stamp-venv
+TORCH_STAMP := $(VENV)/.stamp-torch
+BUILD_DEPS_STAMP := $(VENV)/.stamp-build-deps
+INSTALL_STAMP := $(VENV)/.stamp-install-$(LLMCORE_CUDA)
+TEST_DEPS_STAMP := $(VENV)/.stamp-test-deps
+CHECK_DEPS_STAMP := $(VENV)/.stamp-check-deps
+
+# $(call extra,NAME) prints the requirements of one optional-dependencies list of pyproject.toml, one a line.
+requirements = $(PY) -c 'import functools,operator,sys,tomllib; \
+	tree = tomllib.load(open("pyproject.toml", "rb")); \
+	print("\n".join(functools.reduce(operator.getitem, sys.argv[1].split("/"), tree)))' $(1)
+
+.PHONY: help
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+# ---------------------------------------------------------------- setup
+
+$(VENV_STAMP):
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo 'llmcore: error: no "$(PYTHON)" found; choose an interpreter with make PYTHON=/path/to/python3.11' >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; \
+	  sys.exit(0 if v >= (3, 11) else "llmcore: error: Python >= 3.11 is needed, but $(PYTHON) is %d.%d; choose another with make PYTHON=/path/to/python3.11" % v[:2])'
+	@"$(PYTHON)" -c 'import os, sys, sysconfig; h = os.path.join(sysconfig.get_path("include"), "Python.h"); \
+	  sys.exit(0 if os.path.exists(h) else "llmcore: error: the headers of $(PYTHON) are missing (%s); install its -dev package" % h)'
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'llmcore: error: $(PYTHON) has no venv module; install its -venv package' >&2; exit 2; }
+	@echo 'int main() { return 0; }' | $${CXX:-g++} -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || { \
+	  echo "llmcore: error: $${CXX:-g++} with C++20 support is needed (GCC 11 or newer)" >&2; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(PIP) install --quiet --upgrade 'pip>=24.2'
+	@touch $@
+
+$(TORCH_STAMP): $(VENV_STAMP)
+	$(PIP) install --quiet '$(TORCH)' numpy
+	@touch $@
+
+$(BUILD_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
+	@$(call requirements,build-system/requires) > $(VENV)/build-requires.txt
+	$(PIP) install --quiet -r $(VENV)/build-requires.txt cmake ninja
+	@touch $@
+
+# One install for all verbs; Torch is already there, so no build isolation and no second download.
+$(INSTALL_STAMP): $(BUILD_DEPS_STAMP) $(SOURCES)
+	@rm -f $(VENV)/.stamp-install-*
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) install --quiet --no-build-isolation \
+	  --config-settings=cmake.define.LLMCORE_CUDA=$(LLMCORE_CUDA) .
+	@touch $@
+
+$(TEST_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
+	@$(call requirements,project/optional-dependencies/test) > $(VENV)/test-requires.txt
+	$(PIP) install --quiet -r $(VENV)/test-requires.txt
+	@touch $@
+
+$(CHECK_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
+	@$(call requirements,project/optional-dependencies/check) > $(VENV)/check-requires.txt
+	$(PIP) install --quiet -r $(VENV)/check-requires.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(INSTALL_STAMP) ## create .venv, build and install llmcore into it
+
+# ---------------------------------------------------------------- the main job
+
+.PHONY: quickstart
+quickstart: setup ## from nothing to a chat model (SCALE=smoke is the same in a minute; DATA=path takes your text)
+	$(VENV)/bin/llmcore quickstart --scale $(SCALE) $(if $(DATA),--data '$(DATA)') $(if $(OUT),--out '$(OUT)')
+
+# ---------------------------------------------------------------- promises
+
+.PHONY: check
+check: setup $(CHECK_DEPS_STAMP) $(TEST_DEPS_STAMP) ## format, lint, types, layers, C++ format and clang-tidy
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy python/llmcore
+	$(VENV)/bin/lint-imports
+	@test -z '$(CXX_SOURCES)' || $(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
+	@test -z '$(TIDY_SOURCES)' || printf '%s\n' $(TIDY_SOURCES) | xargs -P 2 -n 4 sh -c \
+	  '$(VENV)/bin/clang-tidy --quiet "$$@" -- -std=c++20 -Icsrc -DLLMCORE_ISA=baseline' tidy
+
+.PHONY: test
+test: setup $(TEST_DEPS_STAMP) $(CHECK_DEPS_STAMP) ## run the test suite
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-gpu
+test-gpu: setup $(TEST_DEPS_STAMP) ## run the tests that need a GPU
+	$(PY) -m pytest -m 'gpu or sm90' $(PYTEST_ARGS)
+
+.PHONY: docs
+docs: setup $(TEST_DEPS_STAMP) ## check the documentation: links resolve and the README's Python runs
+	$(PY) -m pytest tests/architecture/test_docs.py $(PYTEST_ARGS)
+
+.PHONY: clean
+clean: ## remove everything that make created, except runs/
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
