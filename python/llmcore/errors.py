@@ -27,3 +27,11 @@ class CheckpointError(LLMCoreError, ValueError):
 
 class KernelUnavailable(LLMCoreError, RuntimeError):
     """The chosen backend has no kernel for this op and device; the message names the alternatives."""
+
+
+class TrainingError(LLMCoreError, RuntimeError):
+    """Training cannot go on: the loss or the gradient norm is not a finite number."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM after a clean stop; the message says what was saved and how to resume."""
