@@ -1,8 +1,55 @@
 """Documents, conversations and preferences as batches of token tensors."""
 
+from llmcore.data.chat import (
+    CHATML_TEMPLATE,
+    IM_END,
+    IM_START,
+    ChatTokens,
+    Message,
+    RenderedChat,
+    encode_chat,
+    render_chat,
+)
+from llmcore.data.conversations import (
+    PreferencePair,
+    read_conversations,
+    read_preferences,
+    write_conversations,
+    write_preferences,
+)
 from llmcore.data.packing import PADDING_SEGMENT, PackedBatch
+from llmcore.data.sft_packing import (
+    Example,
+    ExampleCounts,
+    best_fit_decreasing,
+    chat_example,
+    fit_examples,
+    packed_batch,
+)
+from llmcore.data.sft_stream import SFTStream, epoch_order
 
 __all__ = [
+    "CHATML_TEMPLATE",
+    "IM_END",
+    "IM_START",
     "PADDING_SEGMENT",
+    "ChatTokens",
+    "Example",
+    "ExampleCounts",
+    "Message",
     "PackedBatch",
+    "PreferencePair",
+    "RenderedChat",
+    "SFTStream",
+    "best_fit_decreasing",
+    "chat_example",
+    "encode_chat",
+    "epoch_order",
+    "fit_examples",
+    "packed_batch",
+    "read_conversations",
+    "read_preferences",
+    "render_chat",
+    "write_conversations",
+    "write_preferences",
 ]
