@@ -35,7 +35,7 @@ TORCH_STAMP := $(VENV)/.stamp-torch
 BUILD_DEPS_STAMP := $(VENV)/.stamp-build-deps
 INSTALL_STAMP := $(VENV)/.stamp-install-$(LLMCORE_CUDA)
 TEST_DEPS_STAMP := $(VENV)/.stamp-test-deps
-CHECK_DEPS_STAMP := $(VENV)/.stamp-check-deps
+DEV_DEPS_STAMP := $(VENV)/.stamp-dev-deps
 
 # $(call extra,NAME) prints the requirements of one optional-dependencies list of pyproject.toml, one a line.
 requirements = $(PY) -c 'import functools,operator,sys,tomllib; \
@@ -84,9 +84,9 @@ $(TEST_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
 	$(PIP) install --quiet -r $(VENV)/test-requires.txt
 	@touch $@
 
-$(CHECK_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
-	@$(call requirements,project/optional-dependencies/check) > $(VENV)/check-requires.txt
-	$(PIP) install --quiet -r $(VENV)/check-requires.txt
+$(DEV_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
+	@$(call requirements,project/optional-dependencies/dev) > $(VENV)/dev-requires.txt
+	$(PIP) install --quiet -r $(VENV)/dev-requires.txt
 	@touch $@
 
 .PHONY: setup
@@ -101,7 +101,7 @@ quickstart: setup ## from nothing to a chat model (SCALE=smoke is the same in a 
 # ---------------------------------------------------------------- promises
 
 .PHONY: check
-check: setup $(CHECK_DEPS_STAMP) $(TEST_DEPS_STAMP) ## format, lint, types, layers, C++ format and clang-tidy
+check: setup $(DEV_DEPS_STAMP) $(TEST_DEPS_STAMP) ## format, lint, types, layers, C++ format and clang-tidy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy python/llmcore
@@ -111,7 +111,7 @@ check: setup $(CHECK_DEPS_STAMP) $(TEST_DEPS_STAMP) ## format, lint, types, laye
 	  '$(VENV)/bin/clang-tidy --quiet "$$@" -- -std=c++20 -Icsrc -DLLMCORE_ISA=baseline' tidy
 
 .PHONY: test
-test: setup $(TEST_DEPS_STAMP) $(CHECK_DEPS_STAMP) ## run the test suite
+test: setup $(TEST_DEPS_STAMP) $(DEV_DEPS_STAMP) ## run the test suite
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-gpu

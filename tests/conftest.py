@@ -1,0 +1,53 @@
+"""What every test shares: annotations enforced at call time, two Torch threads, and the fixtures' folder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+REPO_ROOT = Path(__file__).resolve().parent.parent
+
+# The hook must stand before the first import of the package: beartype then checks every annotation of
+# every llmcore function that a test calls, shapes included.
+install_import_hook("llmcore", "beartype.beartype")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_torch_threads() -> Iterator[None]:
+    """Run every test on the same number of threads, so that timings and reductions compare."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """Root of the checkout."""
+    return REPO_ROOT
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir() -> Path:
+    """Folder of the shared fixtures (corpora, tokenizer files); a test that needs it skips without it."""
+    folder = Path(os.environ.get("LLMCORE_FIXTURES", REPO_ROOT.parent / "shared" / "fixtures"))
+    if not folder.is_dir():
+        pytest.skip(f"no fixtures at {folder}; set LLMCORE_FIXTURES to their folder")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip GPU tests where there is no GPU (or, for `sm90`, no Hopper one), saying so."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    has_hopper = has_gpu and torch.cuda.get_device_capability() >= (9, 0)
+    for item in items:
+        if item.get_closest_marker("sm90") and not has_hopper:
+            item.add_marker(pytest.mark.skip(reason="needs a Hopper GPU (compute capability 9.0)"))
+        elif item.get_closest_marker("gpu") and not has_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
