@@ -70,7 +70,8 @@ def load_with_metadata(
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             notes = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged or not safetensors ({error})") from error
     expected = notes.pop(CHECKSUM_KEY, None)

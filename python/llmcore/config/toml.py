@@ -1,7 +1,9 @@
 """Configurations as TOML text and as nested dictionaries."""
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Any, TypeVar
 
 import tomli_w
@@ -46,13 +48,11 @@ def from_table(cls: type[ConfigT], table: Mapping[str, Any], *, prefix: str = ""
         nested = nested_config(annotations[key])
         is_table = nested is not None and isinstance(value, Mapping)
         values[key] = from_table(nested, value, prefix=f"{prefix}{key}.") if is_table else value
-    try:
-        return cls(**values)
-    except TypeError as error:
-        missing = [name for name in annotations if name not in values]
-        if "missing" in str(error):
-            raise ConfigError(f"{cls.__name__}: required key missing, one of {missing}") from error
-        raise
+    for field in dataclasses.fields(cls):
+        has_default = (field.default, field.default_factory) != (MISSING, MISSING)
+        if not has_default and field.name not in values:
+            raise ConfigError(f"{cls.__name__}: key '{prefix}{field.name}' is required")
+    return cls(**values)
 
 
 def to_toml(config: Config) -> str:
