@@ -1,0 +1,117 @@
+"""`llmcore chat`: a conversation in the terminal, or line by line from a pipe."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmcore.cli import options
+from llmcore.errors import DataError
+
+if TYPE_CHECKING:
+    from llmcore.cli.speaker import Speaker
+
+HELP = "/reset forgets the conversation, /quit (or Ctrl-D) ends it."
+
+
+@click.command()
+@options.MODEL
+@options.sampling_options
+@click.option("--system", default="", help="A system message to stand before the conversation.")
+def chat(
+    model: Path,
+    *,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    max_new_tokens: int,
+    system: str,
+) -> None:
+    """Talk to the model in folder MODEL.
+
+    /reset forgets the conversation, /quit (or Ctrl-D) ends it. With piped input every line is one
+    turn, and only the answers are printed.
+
+    \b
+    Examples:
+      llmcore chat runs/quickstart/dpo
+      echo "Reverse the word stone." | llmcore chat runs/quickstart/dpo
+    """
+    from llmcore.cli.speaker import Speaker
+
+    speaker = Speaker.load(
+        model,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+    )
+    opening = [("system", system)] if system else []
+    is_terminal = sys.stdin.isatty()
+    if is_terminal:
+        click.echo(HELP, err=True)
+    converse(speaker, opening, prompt="> " if is_terminal else "")
+
+
+def converse(speaker: "Speaker", opening: list[tuple[str, str]], *, prompt: str) -> None:
+    """Read turns from standard input until it ends, and print the answers as they are made.
+
+    Args:
+        speaker: Who answers.
+        opening: The turns that stand before every conversation (the system message).
+        prompt: Shown before each line is read.
+    """
+    turns = list(opening)
+    while (line := read_turn(prompt)) is not None:
+        match line.strip():
+            case "":
+                continue
+            case "/quit":
+                return
+            case "/reset":
+                turns = list(opening)
+                continue
+            case text:
+                turns = speak(speaker, [*turns, ("user", text)], opening=opening)
+
+
+def read_turn(prompt: str) -> str | None:
+    """One line of standard input, or None at its end."""
+    if prompt:
+        click.echo(prompt, nl=False, err=True)
+    raw = sys.stdin.buffer.readline()
+    return raw.decode("utf-8") if raw else None
+
+
+def speak(
+    speaker: "Speaker", turns: list[tuple[str, str]], *, opening: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Print the answer to `turns` and return them with it.
+
+    A conversation that outgrew the context goes on without its oldest exchanges, saying so.
+
+    Raises:
+        DataError: the last turn alone is longer than the context.
+    """
+    dropped = 0
+    while True:
+        try:
+            pieces = speaker.answer(turns)
+            break
+        except DataError:
+            rest = turns[len(opening) + 2 :]
+            if not rest:
+                raise
+            turns, dropped = [*opening, *rest], dropped + 1
+    if dropped:
+        click.echo(f"(the {dropped} oldest exchanges no longer fit the context)", err=True)
+    answer = ""
+    for piece in pieces:
+        click.echo(piece, nl=False)
+        sys.stdout.flush()
+        answer += piece
+    click.echo()
+    return [*turns, ("assistant", answer)]
