@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from llmcore.errors import LLMCoreError
+from llmcore.errors import Interrupted, LLMCoreError
 
 EXIT_OK: Final = 0
 EXIT_USER_ERROR: Final = 2
@@ -36,8 +36,8 @@ def exit_code_of(command: Callable[[], object], argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _print_line(_interrupted_line(argv))
+    except (KeyboardInterrupt, click.Abort) as error:
+        _print_line(_interrupted_line(error, argv))
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The interpreter flushes stdout once more at exit; point it where that cannot fail.
@@ -65,11 +65,12 @@ def error_text(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _interrupted_line(argv: Sequence[str]) -> str:
+def _interrupted_line(error: BaseException, argv: Sequence[str]) -> str:
+    line = f"llmcore: {error}" if isinstance(error, Interrupted) else "llmcore: interrupted"
     if not argv or argv[0] not in RESUMABLE_COMMANDS:
-        return "llmcore: interrupted"
+        return line
     words = [word for word in argv if word not in {"--no-resume", "--resume"}]
-    return f"llmcore: interrupted; resume with: {shlex.join(['llmcore', *words])}"
+    return f"{line}; resume with: {shlex.join(['llmcore', *words])}"
 
 
 def _print_line(line: str) -> None:
