@@ -1,0 +1,15 @@
+# Warnings and sanitizers, carried by one interface target that every compiled target links.
+set(LLMCORE_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'; empty for none")
+
+add_library(llmcore_options INTERFACE)
+target_compile_options(
+  llmcore_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror>)
+
+if(LLMCORE_SANITIZE)
+  set(flags -fsanitize=${LLMCORE_SANITIZE} -fno-omit-frame-pointer -g)
+  if(LLMCORE_SANITIZE MATCHES "undefined")
+    list(APPEND flags -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(llmcore_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${flags}>)
+  target_link_options(llmcore_options INTERFACE ${flags})
+endif()
