@@ -35,6 +35,4 @@ class OptimConfig(Config):
         )
         require(self.eps > 0, "OptimConfig: eps", "above 0", self.eps)
         require(self.weight_decay >= 0, "OptimConfig: weight_decay", ">= 0", self.weight_decay)
-        require(
-            self.max_grad_norm > 0, "OptimConfig: max_grad_norm", "above 0", self.max_grad_norm
-        )
+        require(self.max_grad_norm > 0, "OptimConfig: max_grad_norm", "above 0", self.max_grad_norm)

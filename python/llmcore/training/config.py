@@ -5,7 +5,7 @@ from typing import Final
 
 from llmcore.config import Config, require
 
-RESUME_FREE_FIELDS: Final = frozenset({"checkpoint_every", "keep_last", "log_every"})
+RESUME_FREE_FIELDS: Final = frozenset({"checkpoint_every", "keep_last", "log_every", "eval_every"})
 """Fields of `TrainConfig` that change no loss, so a resumed run may set them anew."""
 
 
