@@ -1,0 +1,21 @@
+"""Layers: each module is one part of a model, with its parameters and no knowledge of the whole."""
+
+from llmcore.nn.attention import AttentionCache, SelfAttention
+from llmcore.nn.document_mask import document_mask
+from llmcore.nn.embedding import Embedding
+from llmcore.nn.ffn import FeedForward
+from llmcore.nn.linear import Linear, linear_group
+from llmcore.nn.norm import RMSNorm
+from llmcore.nn.rotary import rotary_tables
+
+__all__ = [
+    "AttentionCache",
+    "Embedding",
+    "FeedForward",
+    "Linear",
+    "RMSNorm",
+    "SelfAttention",
+    "document_mask",
+    "linear_group",
+    "rotary_tables",
+]
