@@ -151,12 +151,17 @@ def best_fit_decreasing(lengths: Sequence[int], *, capacity: int) -> list[list[i
 def packed_batch(rows: Sequence[Sequence[Example]], *, seq_len: int) -> PackedBatch:
     """Lay out rows of examples as tensors: one segment per example, positions from 0 in each.
 
-    Padding has token 0, label IGNORE_INDEX, position 0 and segment -1.
+    The tensors are as wide as the fullest row. Padding has token 0, label IGNORE_INDEX, position
+    0 and segment -1.
 
     Raises:
         DataError: a row holds more than `seq_len` positions.
     """
-    shape = (len(rows), seq_len)
+    widths = [sum(len(example.input_ids) for example in row) for row in rows]
+    for r, width in enumerate(widths):
+        if width > seq_len:
+            raise DataError(f"rows[{r}]: must hold at most {seq_len} positions, got {width}")
+    shape = (len(rows), max(widths))
     input_ids = torch.zeros(shape, dtype=torch.int64)
     labels = torch.full(shape, IGNORE_INDEX, dtype=torch.int64)
     positions = torch.zeros(shape, dtype=torch.int64)
@@ -165,8 +170,6 @@ def packed_batch(rows: Sequence[Sequence[Example]], *, seq_len: int) -> PackedBa
         start = 0
         for segment, example in enumerate(row):
             end = start + len(example.input_ids)
-            if end > seq_len:
-                raise DataError(f"rows[{r}]: must hold at most {seq_len} positions, got {end}")
             input_ids[r, start:end] = torch.tensor(example.input_ids)
             labels[r, start:end] = torch.tensor(example.labels)
             positions[r, start:end] = torch.arange(end - start)

@@ -8,7 +8,7 @@ import torch
 
 from llmcore.data.packing import PackedBatch
 from llmcore.data.sft_packing import Example, best_fit_decreasing, packed_batch
-from llmcore.errors import CheckpointError, DataError
+from llmcore.errors import CheckpointError, ConfigError, DataError
 
 _PACK_WINDOW: Final = 2048
 
@@ -35,18 +35,24 @@ class SFTStream:
         Args:
             examples: From `fit_examples`, each at most `seq_len` positions.
             seq_len: Positions of a row.
-            rows_per_batch: Rows of one micro-batch.
-            micro_batches: Micro-batches of one optimiser step.
+            rows_per_batch: Rows of one optimiser step, over all its micro-batches.
+            micro_batches: Parts that those rows come in; must divide them.
             seed: Of the shuffle.
 
         Raises:
+            ConfigError: `rows_per_batch` is no multiple of `micro_batches`.
             DataError: there are no examples.
         """
+        if rows_per_batch % micro_batches != 0:
+            raise ConfigError(
+                f"rows_per_batch: must be a multiple of micro_batches = {micro_batches}, "
+                f"got {rows_per_batch}"
+            )
         if not examples:
             raise DataError("examples: must hold at least one example, got none")
         self._examples = list(examples)
         self._seq_len = seq_len
-        self._rows_per_batch = rows_per_batch
+        self._rows_per_micro_batch = rows_per_batch // micro_batches
         self._micro_batches = micro_batches
         self._seed = seed
         self._epoch = 0
@@ -90,7 +96,7 @@ class SFTStream:
 
     def _next_micro_batch(self) -> PackedBatch:
         rows = []
-        for _ in range(self._rows_per_batch):
+        for _ in range(self._rows_per_micro_batch):
             if self._cursor == len(self._plan):
                 self._epoch, self._cursor = self._epoch + 1, 0
                 self._plan = self._plan_epoch(self._epoch)
