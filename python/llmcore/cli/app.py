@@ -1,6 +1,7 @@
 """The command tree. Command modules import only click; rooms are imported when a command runs."""
 
 import difflib
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -82,4 +83,5 @@ def run(argv: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `llmcore` command."""
+    logging.basicConfig(level=logging.WARNING, format="llmcore: %(message)s")
     sys.exit(run(sys.argv[1:]))
