@@ -17,7 +17,8 @@ from llmcore.data.conversations import (
     write_conversations,
     write_preferences,
 )
-from llmcore.data.packing import PADDING_SEGMENT, PackedBatch
+from llmcore.data.packing import PADDING_SEGMENT, PackedBatch, concatenate_rows
+from llmcore.data.pretrain_stream import PretrainStream, TokenizedDocuments
 from llmcore.data.sft_packing import (
     Example,
     ExampleCounts,
@@ -39,10 +40,13 @@ __all__ = [
     "Message",
     "PackedBatch",
     "PreferencePair",
+    "PretrainStream",
     "RenderedChat",
     "SFTStream",
+    "TokenizedDocuments",
     "best_fit_decreasing",
     "chat_example",
+    "concatenate_rows",
     "encode_chat",
     "epoch_order",
     "fit_examples",

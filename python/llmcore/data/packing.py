@@ -1,5 +1,6 @@
 """Rows that hold several documents, and the arrays that keep the documents apart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -71,3 +72,17 @@ class PackedBatch:
             positions=self.positions.to(device),
             segment_ids=self.segment_ids.to(device),
         )
+
+
+def concatenate_rows(batches: Sequence[PackedBatch]) -> PackedBatch:
+    """One batch with the rows of all.
+
+    Args:
+        batches: At least one; rows of equal length.
+    """
+    return PackedBatch(
+        input_ids=torch.cat([batch.input_ids for batch in batches]),
+        labels=torch.cat([batch.labels for batch in batches]),
+        positions=torch.cat([batch.positions for batch in batches]),
+        segment_ids=torch.cat([batch.segment_ids for batch in batches]),
+    )

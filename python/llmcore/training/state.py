@@ -10,7 +10,7 @@ from llmcore.optim import AdamW
 
 @dataclass(kw_only=True)
 class TrainState:
-    """The mutable state of a run. Step functions change `model` and `optimizer`; `fit` the counts."""
+    """The mutable state of a run: a step function changes the first three, `fit` the counts."""
 
     model: nn.Module
     """The model in training."""
