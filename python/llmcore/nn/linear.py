@@ -24,7 +24,7 @@ class Linear(nn.Module):
 
 def linear_group(
     x: Float[Tensor, "*batch I"], projections: Sequence[Linear]
-) -> tuple[Float[Tensor, "*batch O"], ...]:
+) -> tuple[Float[Tensor, "*batch _"], ...]:
     """Apply several projections to one input: the q, k, v or the gate, up pattern.
 
     Returns:
