@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from llmcore.errors import Interrupted, TrainingError
 from llmcore.training.hooks import Hook, StopStatus
@@ -13,6 +13,7 @@ from llmcore.training.memory import resident_mb
 from llmcore.training.state import TrainState
 
 
+@runtime_checkable
 class MicroBatch(Protocol):
     """What `fit` asks of a micro-batch."""
 
@@ -25,6 +26,7 @@ BatchT = TypeVar("BatchT", bound=MicroBatch)
 BatchT_co = TypeVar("BatchT_co", bound=MicroBatch, covariant=True)
 
 
+@runtime_checkable
 class BatchStream(Protocol[BatchT_co]):
     """An endless source of micro-batches whose position can be saved."""
 

@@ -1,6 +1,6 @@
 """What may watch a run: the protocol that `fit` calls."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from llmcore.training.state import TrainState
 
@@ -8,6 +8,7 @@ StopStatus = Literal["finished", "interrupted", "failed"]
 """How a run ended: all steps done, Ctrl-C or SIGTERM, or an error."""
 
 
+@runtime_checkable
 class Hook(Protocol):
     """Called by `fit` around the steps, in the order of the list; `on_stop` in reverse order."""
 
