@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.support import toy
+
 REPO_ROOT = Path(__file__).resolve().parent.parent
 
 # The hook must stand before the first import of the package: beartype then checks every annotation of
@@ -38,6 +40,26 @@ def fixtures_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no fixtures at {folder}; set LLMCORE_FIXTURES to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text file with something to learn."""
+    path = tmp_path_factory.mktemp("toy-text") / "text.txt"
+    path.write_text(toy.TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a toy tokenizer with the three chat tokens. Read only."""
+    return toy.write_tokenizer(tmp_path_factory.mktemp("toy-tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory, tokenizer_dir: Path) -> Path:
+    """Folder of an untrained toy chat model in the Hugging Face layout. Read only."""
+    return toy.write_model(tmp_path_factory.mktemp("toy-model") / "model", tokenizer_dir)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
