@@ -1,6 +1,6 @@
 """Grouped-query self-attention, and the small protocol through which a cache takes part."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from llmcore import ops
 from llmcore.nn.linear import Linear, linear_group
 
 
+@runtime_checkable
 class AttentionCache(Protocol):
     """Keys and values of earlier tokens. A model calls `extend` once per layer, then `advance`."""
 
