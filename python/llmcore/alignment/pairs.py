@@ -1,9 +1,10 @@
 """From a file of preferences to pairs of shifted examples with loss on the answers only."""
 
-import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmcore.checkpoint.manager import print_warning
 from llmcore.data import (
     ChatTokens,
     Example,
@@ -15,8 +16,6 @@ from llmcore.data import (
 )
 from llmcore.errors import DataError
 from llmcore.tokenizers import Tokenizer
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,11 +39,23 @@ def encode_pair(tokenizer: Tokenizer, pair: PreferencePair) -> EncodedPair:
     )
 
 
-def load_pairs(path: str | Path, tokenizer: Tokenizer, *, seq_len: int) -> list[EncodedPair]:
+def load_pairs(
+    path: str | Path,
+    tokenizer: Tokenizer,
+    *,
+    seq_len: int,
+    warn: Callable[[str], None] = print_warning,
+) -> list[EncodedPair]:
     """Read and encode the pairs of a JSONL file; drop, count and report those that are too long.
 
     A truncated answer would be scored on a text that nobody preferred, so a pair with an answer
     beyond `seq_len` is dropped as a whole.
+
+    Args:
+        path: Rows of `{"prompt": ..., "chosen": ..., "rejected": ...}`.
+        tokenizer: With the ChatML markers as special tokens.
+        seq_len: Positions of a row.
+        warn: Told one line about pairs that are too long.
 
     Raises:
         DataError: the file is malformed, or no pair fits.
@@ -61,13 +72,8 @@ def load_pairs(path: str | Path, tokenizer: Tokenizer, *, seq_len: int) -> list[
             f"{path}: at least one pair must fit into seq_len {seq_len}, got {len(pairs)} longer"
         )
     if len(kept) < len(pairs):
-        _LOG.warning(
-            "%s: %d of %d pairs are longer than seq_len %d and are dropped",
-            path,
-            len(pairs) - len(kept),
-            len(pairs),
-            seq_len,
-        )
+        dropped = len(pairs) - len(kept)
+        warn(f"{path}: {dropped} of {len(pairs)} pairs exceed seq_len {seq_len}: dropped")
     return kept
 
 

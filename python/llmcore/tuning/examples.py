@@ -1,8 +1,9 @@
 """From a file of chats to shifted, masked examples, with every drop counted and said."""
 
-import logging
+from collections.abc import Callable
 from pathlib import Path
 
+from llmcore.checkpoint.manager import print_warning
 from llmcore.data import (
     Example,
     ExampleCounts,
@@ -14,11 +15,14 @@ from llmcore.data import (
 from llmcore.errors import DataError
 from llmcore.tokenizers import Tokenizer
 
-_LOG = logging.getLogger(__name__)
-
 
 def load_examples(
-    path: str | Path, tokenizer: Tokenizer, *, seq_len: int, overlong: str = "drop"
+    path: str | Path,
+    tokenizer: Tokenizer,
+    *,
+    seq_len: int,
+    overlong: str = "drop",
+    warn: Callable[[str], None] = print_warning,
 ) -> tuple[list[Example], ExampleCounts]:
     """Read, encode and fit the chats of a JSONL file.
 
@@ -27,6 +31,7 @@ def load_examples(
         tokenizer: With the ChatML markers as special tokens.
         seq_len: Positions of a row.
         overlong: `drop`, `truncate` or `split`, as in `fit_examples`.
+        warn: Told one line about chats that are too long, and one about chats without loss.
 
     Raises:
         DataError: the file is malformed, or no example carries loss.
@@ -37,20 +42,10 @@ def load_examples(
         kept, counts = fit_examples(examples, seq_len=seq_len, overlong=overlong)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+    total = len(chats)
     if counts.overlong:
-        _LOG.warning(
-            "%s: %d of %d chats are longer than seq_len %d (%s)",
-            path,
-            counts.overlong,
-            len(chats),
-            seq_len,
-            overlong,
-        )
+        what = {"drop": "dropped", "truncate": "truncated", "split": "split"}[overlong]
+        warn(f"{path}: {counts.overlong} of {total} chats exceed seq_len {seq_len}: {what}")
     if counts.untrained:
-        _LOG.warning(
-            "%s: %d of %d chats have no token to train on and are dropped",
-            path,
-            counts.untrained,
-            len(chats),
-        )
+        warn(f"{path}: {counts.untrained} of {total} chats have no token to train on: dropped")
     return kept, counts
