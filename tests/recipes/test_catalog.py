@@ -15,37 +15,17 @@ STAGES = {
     "dpo": (recipes.DPO, alignment.run),
 }
 RECIPES = [(stage, name) for stage, (catalog, _) in STAGES.items() for name in catalog]
-TOY_TRAIN = [
-    "train.num_steps=2",
-    "train.rows_per_batch=2",
-    "train.micro_batches=1",
-    "train.seq_len=64",
-    "train.eval_every=0",
-]
-TOY_MODEL = {
-    "vocab_size": toy.VOCAB_SIZE,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_layers": 1,
-    "num_heads": 2,
-    "num_kv_heads": 2,
-    "head_dim": 16,
-    "max_seq_len": toy.MAX_SEQ_LEN,
-}
 
 
 def toy_assignments(stage: str, folder: Path, *, tokenizer: Path, model: Path) -> list[str]:
     """The overrides that shrink a recipe of `stage` to toy size on toy data in `folder`."""
     if stage == "pretrain":
-        documents = folder / "documents"
-        documents.mkdir()
-        for number, text in enumerate(toy.TEXT.split("\n\n")[:100]):
-            (documents / f"{number}.txt").write_text(text, encoding="utf-8")
-        sizes = [f"model.{name}={value}" for name, value in TOY_MODEL.items()]
-        return [*TOY_TRAIN, *sizes, f"tokenizer={tokenizer}", f"data={documents}"]
-    write = toy.write_chats if stage == "sft" else toy.write_preferences
-    rows = write(folder / "rows.jsonl")
-    return [*TOY_TRAIN, f"init_from={model}", f"train_data={rows}"]
+        documents = toy.write_documents(folder / "documents")
+        inputs = [*toy.MODEL_ASSIGNMENTS, f"tokenizer={tokenizer}", f"data={documents}"]
+    else:
+        write = toy.write_chats if stage == "sft" else toy.write_preferences
+        inputs = [f"init_from={model}", f"train_data={write(folder / 'rows.jsonl')}"]
+    return [*toy.TRAIN_ASSIGNMENTS, *inputs]
 
 
 @pytest.mark.parametrize(("stage", "name"), RECIPES)
