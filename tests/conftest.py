@@ -1,4 +1,4 @@
-"""What every test shares: annotations enforced at call time, two Torch threads, and the fixtures' folder."""
+"""What every test shares: annotations enforced at call time, two Torch threads, toy data."""
 
 import os
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from tests.support import toy
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 
-# The hook must stand before the first import of the package: beartype then checks every annotation of
-# every llmcore function that a test calls, shapes included.
+# The hook must stand before the first import of the package: beartype then checks every
+# annotation of every llmcore function that a test calls, shapes included.
 install_import_hook("llmcore", "beartype.beartype")
 
 
@@ -35,7 +35,7 @@ def repo_root() -> Path:
 
 @pytest.fixture(scope="session")
 def fixtures_dir() -> Path:
-    """Folder of the shared fixtures (corpora, tokenizer files); a test that needs it skips without it."""
+    """Folder of the shared fixtures (corpora, tokenizer files); a test that needs one may skip."""
     folder = Path(os.environ.get("LLMCORE_FIXTURES", REPO_ROOT.parent / "shared" / "fixtures"))
     if not folder.is_dir():
         pytest.skip(f"no fixtures at {folder}; set LLMCORE_FIXTURES to their folder")

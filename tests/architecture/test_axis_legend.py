@@ -33,7 +33,7 @@ def shape_strings(tree: ast.Module) -> list[tuple[int, str]]:
 
 
 def foreign_axes(shape: str) -> set[str]:
-    """Names in a shape string that the legend lacks; `*batch` and `...` stand for any leading axes."""
+    """Names in a shape string that the legend lacks; `*batch` and `...` are any leading axes."""
     fixed = " ".join(token for token in shape.split() if not token.startswith(("*", "...")))
     return set(NAME.findall(fixed)) - set(AXES)
 

@@ -10,7 +10,9 @@ import pytest
 from tests.support.source_tree import REPO_ROOT, files_under
 
 PAGES = files_under(REPO_ROOT, ".md")
-DECISIONS = [p for p in sorted((REPO_ROOT / "docs" / "adr").glob("[0-9]*.md")) if "0000" not in p.name]
+DECISIONS = [
+    p for p in sorted((REPO_ROOT / "docs" / "adr").glob("[0-9]*.md")) if "0000" not in p.name
+]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -70,7 +72,7 @@ def test_the_maths_of_every_stage_is_five_hops_from_the_readme():
 
 
 def test_the_readme_python_runs(tmp_path: Path):
-    """The `use it from Python` block runs as it stands, in an empty folder, and prints its numbers."""
+    """The `use it from Python` block runs as it stands, in an empty folder."""
     blocks = PYTHON_BLOCK.findall((REPO_ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(blocks) == 1
     code_lines = [line for line in blocks[0].splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""A room imports only rooms on lower lines, siblings never import each other, and outsiders stay outside."""
+"""A room imports only rooms on lower lines; siblings and outsiders are never imported."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Every op owns the same files under the same name, and the compiled rooms see only what they may."""
+"""Every op owns the same files; the compiled rooms see only what they may."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_native_op_has_header_and_both_kernels(op: str):
 
 @pytest.mark.parametrize("op", NATIVE_OPS)
 def test_cuda_kernel_carries_its_ladder(op: str):
-    """The versions tried, what bounded each, and where it was measured stand at the top of the file."""
+    """Versions tried, what bounded each and where it was measured: at the top of the file."""
     head = "\n".join((CSRC / "cuda" / f"{op}.cu").read_text(encoding="utf-8").splitlines()[:40])
     assert "adder" in head, f"csrc/cuda/{op}.cu has no ladder comment in its first 40 lines"
 
@@ -60,7 +60,14 @@ def test_cuda_kernel_carries_its_ladder(op: str):
 @pytest.mark.parametrize("path", ALL_SOURCES, ids=relative)
 def test_no_aten_or_c10_header(path: Path):
     """One binary for every torch >= 2.11 needs the stable ABI alone."""
-    unstable = ("ATen/", "c10/", "torch/extension.h", "torch/torch.h", "torch/all.h", "torch/library.h")
+    unstable = (
+        "ATen/",
+        "c10/",
+        "torch/extension.h",
+        "torch/torch.h",
+        "torch/all.h",
+        "torch/library.h",
+    )
     assert not [name for name in includes(path) if name.startswith(unstable)]
 
 

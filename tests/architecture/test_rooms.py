@@ -1,4 +1,4 @@
-"""Small rooms: each has a README and its tests, files and functions stay readable, names say something."""
+"""Small rooms: each has a README and its tests; files and functions stay readable."""
 
 import ast
 from pathlib import Path
@@ -39,7 +39,7 @@ def relative(path: Path) -> str:
 
 
 def expected_test(module: Path) -> Path:
-    """`python/llmcore/<room>/<m>.py` -> `tests/<room>/test_<m>.py`; an op's or subfolder's files share one."""
+    """`llmcore/<room>/<m>.py` -> `tests/<room>/test_<m>.py`; the files of an op share one."""
     parts = module.relative_to(PACKAGE).with_suffix("").parts
     if len(parts) == 1:
         return TESTS / f"test_{parts[0].lstrip('_')}.py"

@@ -80,12 +80,12 @@ def test_version_is_the_distributions():
 @pytest.mark.parametrize(
     ("words", "needles"),
     [
-        (["pretrian", "tiny"], ["pretrian", "did you mean pretrain"]),
-        (["tokenizer", "encod"], ["did you mean encode"]),
+        (["pretrian", "tiny"], ["pretrian", "'pretrain'"]),
+        (["tokenizer", "encod"], ["'encode'"]),
         (["generate", "x", "y", "--sed", "3"], ["--sed", "--seed"]),
         (["pretrain"], ["RECIPE"]),
         (["generate", "x", "y", "--top-p", "3"], ["--top-p"]),
-        (["frobnicate"], ["frobnicate", "quickstart"]),
+        (["frobnicate"], ["frobnicate"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -97,7 +97,7 @@ def test_usage_errors_are_one_line_with_a_suggestion(words, needles, capsys):
 
 
 def test_a_usage_error_in_a_real_process():
-    assert_one_line_error(run_llmcore("pretrian"), "did you mean pretrain")
+    assert_one_line_error(run_llmcore("pretrian"), "'pretrain'")
 
 
 def test_a_closed_pipe_is_quiet():

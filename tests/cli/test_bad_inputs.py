@@ -32,7 +32,7 @@ BAD_DATA = {
     "missing": (None, "nope"),
     "empty": (b"", "empty"),
     "binary": (b"\x7fELF\x00\x01\x02" * 100, "data"),
-    "invalid-utf8": ("plain text, then ".encode() + b"\xc3\x28 oops", "UTF-8"),
+    "invalid-utf8": (b"plain text, then " + b"\xc3\x28 oops", "UTF-8"),
 }
 
 
@@ -185,7 +185,9 @@ def test_a_missing_model_is_refused(command, tmp_path):
 @pytest.fixture
 def interrupted_run(tmp_path, tokenizer_dir) -> list[str]:
     """The words of a toy run that has finished with checkpoints in its folder."""
-    words = pretrain_words(toy.write_documents(tmp_path / "documents"), tokenizer_dir, tmp_path / "out")
+    words = pretrain_words(
+        toy.write_documents(tmp_path / "documents"), tokenizer_dir, tmp_path / "out"
+    )
     done = run_llmcore(*words)
     assert done.returncode == 0, done.stderr
     return words
@@ -213,7 +215,9 @@ FILE_SIZE_LIMIT = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({
 
 def test_a_file_that_cannot_grow_while_saving_is_refused(tmp_path, tokenizer_dir):
     """A limit on the file size stops the write of the weights as a full disk would."""
-    words = pretrain_words(toy.write_documents(tmp_path / "documents"), tokenizer_dir, tmp_path / "out")
+    words = pretrain_words(
+        toy.write_documents(tmp_path / "documents"), tokenizer_dir, tmp_path / "out"
+    )
     done = run_llmcore(*words, prelude=FILE_SIZE_LIMIT.format(30_000))
     assert_one_line_error(done)
     left = files_in(tmp_path / "out")
@@ -232,7 +236,9 @@ def test_a_full_disk_while_saving_is_refused(tmp_path, tokenizer_dir):
     if mounted.returncode != 0:
         pytest.skip(f"this machine lets nobody mount a tmpfs: {mounted.stderr.decode().strip()}")
     try:
-        words = pretrain_words(toy.write_documents(tmp_path / "documents"), tokenizer_dir, disk / "out")
+        words = pretrain_words(
+            toy.write_documents(tmp_path / "documents"), tokenizer_dir, disk / "out"
+        )
         assert_one_line_error(run_llmcore(*words), "space")
         left = files_in(disk)
         assert not {name for name in left if "model.safetensors" in name or ".tmp" in name}, left

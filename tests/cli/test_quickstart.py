@@ -1,4 +1,4 @@
-"""`llmcore quickstart` hands its options to the recipe and the pipeline (which has tests of its own)."""
+"""`llmcore quickstart` hands its options to the recipe and to the pipeline."""
 
 from pathlib import Path
 

@@ -85,5 +85,5 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_resume_finishes(tmp_path, token
     assert printed.count("\n") == 1 and "resume with: llmcore pretrain tiny" in printed
     done = len(metrics.read_text().splitlines())
     finished = run_llmcore(*argv[:-2], "--set", f"train.num_steps={done}", *argv[-2:])
-    # Another number of steps is another run, so the checkpoint is refused by name, not trained over.
+    # Another number of steps is another run: the checkpoint is refused, not trained over.
     assert finished.returncode == 2 and "num_steps" in finished.stderr

@@ -10,7 +10,9 @@ from tests.support.command import run_llmcore
 
 def test_train_writes_a_tokenizer_with_the_chat_tokens_first(text_file, tmp_path, capsys):
     out = tmp_path / "tok"
-    assert run(["tokenizer", "train", str(text_file), "--vocab-size", "300", "--out", str(out)]) == 0
+    assert (
+        run(["tokenizer", "train", str(text_file), "--vocab-size", "300", "--out", str(out)]) == 0
+    )
     assert "300 ids" in capsys.readouterr().out
     trained = Tokenizer.load(out)
     assert trained.vocab_size == 300
@@ -34,6 +36,6 @@ def test_special_tokens_are_text_unless_asked_for(tokenizer_dir, capsys):
 
 
 def test_a_pipe_of_encode_and_decode_gives_the_text_back(tokenizer_dir: Path):
-    encoded = run_llmcore("tokenizer", "encode", tokenizer_dir, "--json", stdin="a b\n".encode())
+    encoded = run_llmcore("tokenizer", "encode", tokenizer_dir, "--json", stdin=b"a b\n")
     decoded = run_llmcore("tokenizer", "decode", tokenizer_dir, stdin=encoded.stdout.encode())
     assert (decoded.returncode, decoded.stdout) == (0, "a b\n\n")

@@ -1,6 +1,6 @@
 """The package's own source as data: rooms, modules, syntax trees and public functions.
 
-Everything is read from the checkout, never imported, so an architecture test sees exactly what is committed.
+Everything is read from the checkout, never imported: an architecture test sees what is committed.
 """
 
 import ast
@@ -76,7 +76,7 @@ def functions(path: Path) -> Iterator[Function]:
 
 
 def public_functions(path: Path) -> Iterator[Function]:
-    """Top-level functions, and methods of top-level classes, whose names (and owners) are public."""
+    """Public top-level functions, and public methods of public top-level classes."""
     for node in syntax_tree(path).body:
         if isinstance(node, FunctionNode) and not node.name.startswith("_"):
             yield Function(path, "", node)

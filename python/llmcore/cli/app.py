@@ -1,12 +1,12 @@
 """The command tree. Command modules import only click; rooms are imported when a command runs."""
 
-import difflib
 import logging
 import sys
 from collections.abc import Sequence
 
 import click
 
+from llmcore import __version__
 from llmcore.cli.chat import chat
 from llmcore.cli.evaluate import evaluate
 from llmcore.cli.exits import exit_code_of
@@ -18,31 +18,11 @@ from llmcore.cli.stages import dpo, pretrain, sft
 from llmcore.cli.tokenizer import tokenizer
 
 
-class SuggestingGroup(click.Group):
-    """A command group that answers a misspelt command with the nearest real one."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that `args` names.
-
-        Raises:
-            click.UsageError: There is none; the message names the nearest one, or all of them.
-        """
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            names = self.list_commands(ctx)
-            near = difflib.get_close_matches(args[0], names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-            raise click.UsageError(f"no such command {args[0]!r}; {hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
-    cls=SuggestingGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="llmcore", message="llmcore %(version)s")
+@click.version_option(__version__, message="llmcore %(version)s")
 @click.pass_context
 def app(ctx: click.Context) -> None:
     """Train, tune, align, evaluate and talk to language models.

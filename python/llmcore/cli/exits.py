@@ -66,7 +66,7 @@ def error_text(error: Exception) -> str:
 
 
 def _interrupted_line(error: BaseException, argv: Sequence[str]) -> str:
-    # The library's hint names one stage; the words that the user typed resume all that they asked for.
+    # The library's hint names one stage; the words that the user typed resume all of them.
     text = str(error).partition("; resume with")[0] if isinstance(error, Interrupted) else ""
     line = f"llmcore: {text or 'interrupted'}"
     if not argv or argv[0] not in RESUMABLE_COMMANDS:

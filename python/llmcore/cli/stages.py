@@ -83,7 +83,7 @@ def dpo(
     resume: bool,
     quiet: bool,
 ) -> None:
-    """Align a model on preferences: JSONL rows {"prompt": [...], "chosen": [...], "rejected": [...]}.
+    """Align a model on preferences: JSONL rows {"prompt", "chosen", "rejected"} of messages.
 
     RECIPE is a name from llmcore.recipes; an unknown one lists them.
 

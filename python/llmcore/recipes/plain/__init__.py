@@ -1,1 +1,1 @@
-"""Each stage once more as one loop on one page: for reading, and held equal to the real stage by tests."""
+"""Each stage once more as one loop on one page; tests hold it equal to the real stage."""
