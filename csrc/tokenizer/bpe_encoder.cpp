@@ -1,0 +1,186 @@
+#include "bpe_encoder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pretokenizer.h"
+
+namespace llmcore::tokenizer {
+namespace {
+
+constexpr std::size_t kChunkBytes = 1 << 18;
+constexpr std::size_t kBytesPerThread = 1 << 15;
+
+// Part of one text; its ids end up in one worker's buffer.
+struct Chunk {
+  Text text;
+  std::size_t text_idx = 0;
+  unsigned worker = 0;
+  std::size_t begin = 0, count = 0;
+};
+
+std::vector<Chunk> make_chunks(const std::vector<Text>& texts, bool may_cut) {
+  std::vector<Chunk> chunks;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::uint8_t* p = texts[i].data();
+    const std::uint8_t* end = p + texts[i].size();
+    while (may_cut && static_cast<std::size_t>(end - p) > kChunkBytes) {
+      const std::uint8_t* cut = next_safe_cut(p, p + kChunkBytes, end);
+      if (cut == end) break;
+      chunks.push_back({{p, cut}, i});
+      p = cut;
+    }
+    chunks.push_back({{p, end}, i});
+  }
+  return chunks;
+}
+
+}  // namespace
+
+BpeEncoder::BpeEncoder(std::shared_ptr<const BpeModel> model)
+    : model_(std::move(model)),
+      literal_(model_->added_tokens(), false),
+      normalized_(model_->added_tokens(), true) {}
+
+BpeEncoder::~BpeEncoder() {
+  for (auto& slot : idle_) delete slot.load();
+}
+
+// Workspaces outlive a call so that the cache stays warm; no lock, so a fork cannot inherit one.
+std::unique_ptr<Workspace> BpeEncoder::acquire() const {
+  for (auto& slot : idle_) {
+    if (Workspace* work = slot.exchange(nullptr)) return std::unique_ptr<Workspace>(work);
+  }
+  return std::make_unique<Workspace>();
+}
+
+void BpeEncoder::release(std::unique_ptr<Workspace> work) const {
+  for (auto& slot : idle_) {
+    Workspace* expected = nullptr;
+    if (slot.compare_exchange_strong(expected, work.get())) {
+      work.release();
+      return;
+    }
+  }
+}
+
+void BpeEncoder::encode_miss(const std::uint8_t* p, std::size_t size, const PieceKey& key,
+                             Workspace& work, IdBuffer& out) const {
+  const std::uint32_t* ids = out.room(size);
+  const std::size_t count = model_->encode_piece(p, size, out.room(size), work.scratch);
+  if (size <= kMaxKeyPiece && count <= Workspace::kMaxCachedIds) {
+    Workspace::CacheSlot* slots = work.slots_of(key);
+    slots[1] = slots[0];
+    slots[0].key = key;
+    slots[0].count = static_cast<std::uint32_t>(count);
+    std::copy_n(ids, count, slots[0].ids);
+  }
+  out.advance(count);
+}
+
+void BpeEncoder::encode_plain(const std::uint8_t* p, const std::uint8_t* end, Workspace& work,
+                              IdBuffer& out) const {
+  while (p < end) {
+    const std::uint8_t* piece_end = next_piece(p, end);
+    const auto size = static_cast<std::size_t>(piece_end - p);
+    PieceKey key;
+    if (size <= kMaxKeyPiece) {
+      key = make_piece_key(p, size, end);
+      const Workspace::CacheSlot* slot = work.slots_of(key);
+      if (!(slot->key == key)) ++slot;
+      if (slot->key == key) {
+        std::memcpy(out.room(Workspace::kMaxCachedIds), slot->ids, sizeof slot->ids);
+        out.advance(slot->count);
+        p = piece_end;
+        continue;
+      }
+    }
+    encode_miss(p, size, key, work, out);
+    p = piece_end;
+  }
+}
+
+void BpeEncoder::encode_text(Text text, const std::vector<char>& allowed, Workspace& work,
+                             IdBuffer& out) const {
+  const std::uint8_t* begin = text.data();
+  const std::uint8_t* end = begin + text.size();
+  if (may_cut(allowed)) return encode_plain(begin, end, work, out);
+  work.plain_segments.clear();
+  literal_.split(begin, end, allowed, work.plain_segments);
+  work.segments.clear();
+  for (const Segment& s : work.plain_segments) {
+    if (s.is_added) {
+      work.segments.push_back(s);
+    } else {
+      normalized_.split(s.begin, s.end, allowed, work.segments);
+    }
+  }
+  for (const Segment& s : work.segments) {
+    if (s.is_added) {
+      *out.room(1) = s.id;
+      out.advance(1);
+    } else {
+      encode_plain(s.begin, s.end, work, out);
+    }
+  }
+}
+
+// Without added tokens to find, a text falls apart at any pre-token boundary.
+bool BpeEncoder::may_cut(const std::vector<char>& allowed) const {
+  return std::none_of(allowed.begin(), allowed.end(), [](char on) { return on != 0; });
+}
+
+std::vector<std::uint32_t> BpeEncoder::encode(Text text, const std::vector<char>& allowed) const {
+  std::unique_ptr<Workspace> work = acquire();
+  IdBuffer out;
+  encode_text(text, allowed, *work, out);
+  release(std::move(work));
+  return out.take();
+}
+
+BatchIds BpeEncoder::encode_batch(const std::vector<Text>& texts, const std::vector<char>& allowed,
+                                  unsigned num_threads, const Tick& tick) const {
+  std::size_t num_bytes = 0;
+  for (const Text& t : texts) num_bytes += t.size();
+  const std::size_t useful = num_bytes / kBytesPerThread + 1;
+  num_threads = static_cast<unsigned>(std::min<std::size_t>(std::max(num_threads, 1u), useful));
+
+  std::vector<Chunk> chunks = make_chunks(texts, may_cut(allowed));
+  std::vector<std::unique_ptr<Workspace>> work(num_threads);
+  for (auto& w : work) w = acquire();
+  std::vector<IdBuffer> buffers(num_threads);
+  parallel_for(chunks.size(), num_threads, tick, [&](unsigned worker, std::size_t item) {
+    Chunk& chunk = chunks[item];
+    chunk.worker = worker;
+    chunk.begin = buffers[worker].size();
+    encode_text(chunk.text, allowed, *work[worker], buffers[worker]);
+    chunk.count = buffers[worker].size() - chunk.begin;
+  });
+  for (auto& w : work) release(std::move(w));
+
+  BatchIds batch;
+  batch.offsets.assign(texts.size() + 1, 0);
+  for (const Chunk& c : chunks) {
+    batch.offsets[c.text_idx + 1] += static_cast<std::int64_t>(c.count);
+  }
+  for (std::size_t i = 0; i < texts.size(); ++i) batch.offsets[i + 1] += batch.offsets[i];
+  if (num_threads == 1) {
+    batch.ids = buffers[0].take();
+    return batch;
+  }
+  batch.ids.reserve(static_cast<std::size_t>(batch.offsets.back()));
+  for (const Chunk& c : chunks) {
+    const std::uint32_t* from = buffers[c.worker].data() + c.begin;
+    batch.ids.insert(batch.ids.end(), from, from + c.count);
+  }
+  return batch;
+}
+
+std::uint64_t BpeEncoder::count_steps(Text text) const {
+  Workspace work;
+  IdBuffer out;
+  encode_plain(text.data(), text.data() + text.size(), work, out);
+  return work.scratch.num_steps;
+}
+
+}  // namespace llmcore::tokenizer

@@ -1,0 +1,56 @@
+// Hash table from a pair of token ids to the rank of their merge: one 64-bit word per entry
+// (21 + 21 bits of ids, 22 bits of rank), open addressing, at most half full.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+namespace llmcore::tokenizer {
+
+inline constexpr std::uint32_t kMaxTokens = 1u << 21;
+inline constexpr std::uint32_t kMaxMerges = (1u << 22) - 1;
+inline constexpr std::uint32_t kNoRank = ~0u;
+
+class MergeTable {
+ public:
+  void reserve(std::size_t num_merges) {
+    const std::size_t capacity = std::bit_ceil(num_merges * 2 + 16);
+    slots_.assign(capacity, kEmpty);
+    shift_ = 64 - static_cast<unsigned>(std::countr_zero(capacity));
+  }
+
+  // A later rank of the same pair replaces the earlier one.
+  void insert(std::uint32_t left, std::uint32_t right, std::uint32_t rank) {
+    const std::uint64_t key = key_of(left, right);
+    std::size_t i = home(key);
+    while (slots_[i] != kEmpty && slots_[i] >> 22 != key) i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = key << 22 | rank;
+  }
+
+  std::uint32_t find(std::uint32_t left, std::uint32_t right) const {
+    const std::uint64_t key = key_of(left, right);
+    std::size_t i = home(key);
+    for (;;) {
+      const std::uint64_t slot = slots_[i];
+      if (slot >> 22 == key) return static_cast<std::uint32_t>(slot & kMaxMerges);
+      if (slot == kEmpty) return kNoRank;
+      i = (i + 1) & (slots_.size() - 1);
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t kEmpty = ~0ull;
+
+  static std::uint64_t key_of(std::uint32_t left, std::uint32_t right) {
+    return static_cast<std::uint64_t>(left) << 21 | right;
+  }
+  std::size_t home(std::uint64_t key) const {
+    return static_cast<std::size_t>(key * 0x9E3779B97F4A7C15ull >> shift_);
+  }
+
+  std::vector<std::uint64_t> slots_;
+  unsigned shift_ = 60;
+};
+
+}  // namespace llmcore::tokenizer
