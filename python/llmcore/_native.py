@@ -1,4 +1,4 @@
-"""Finds and loads the native libraries of the package. `llmcore.ops` loads; importing this does not."""
+"""Finds the native libraries of the package and, when `llmcore.ops` asks, loads them."""
 
 import functools
 import json

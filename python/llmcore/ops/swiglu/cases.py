@@ -1,0 +1,44 @@
+"""Sample inputs of swiglu: odd sizes, large gates, a slice of a fused projection."""
+
+import torch
+
+from llmcore.errors import DtypeError, ShapeError
+from llmcore.ops.cases import OpCase, OpSpec, WrongCase, normal
+from llmcore.ops.swiglu import swiglu
+from llmcore.ops.swiglu.reference import swiglu_reference
+
+
+def cases(dtype: torch.dtype) -> list[OpCase]:
+    found = [
+        OpCase(
+            name="x".join(map(str, shape)),
+            args=(3 * normal(*shape, dtype=dtype), normal(*shape, dtype=dtype, seed=1)),
+        )
+        for shape in [(1,), (3, 31), (2, 5, 33), (2, 4099)]
+    ]
+    fused = normal(5, 64, dtype=dtype)
+    found.append(OpCase(name="sliced", args=(fused[:, :32], fused[:, 32:])))
+    found.append(
+        OpCase(name="large", args=(20 * normal(2, 65, dtype=dtype), normal(2, 65, dtype=dtype)))
+    )
+    found.append(OpCase(name="empty", args=(fused[:0], fused[:0])))
+    return found
+
+
+def wrong() -> list[WrongCase]:
+    return [
+        WrongCase(name="shape", args=(normal(2, 8), normal(2, 7)), error=ShapeError),
+        WrongCase(
+            name="dtype", args=(normal(2, 8), normal(2, 8, dtype=torch.float16)), error=DtypeError
+        ),
+    ]
+
+
+SPEC = OpSpec(
+    name="swiglu",
+    public=swiglu,
+    reference=swiglu_reference,
+    cases=cases,
+    wrong=wrong,
+    dispatcher=lambda gate, up: (gate, up),
+)
