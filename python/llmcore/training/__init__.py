@@ -4,7 +4,7 @@ from llmcore.training.checkpointing import CheckpointHook, resume
 from llmcore.training.config import TrainConfig
 from llmcore.training.evaluation import EvaluationHook
 from llmcore.training.fit import BatchStream, MicroBatch, StepFn, fit
-from llmcore.training.hooks import Hook, StopStatus
+from llmcore.training.hooks import Hook, MetricsRow, StopStatus
 from llmcore.training.metrics_log import MetricsLog, read_metrics
 from llmcore.training.progress import progress_hook
 from llmcore.training.result import StageResult
@@ -21,6 +21,7 @@ __all__ = [
     "EvaluationHook",
     "Hook",
     "MetricsLog",
+    "MetricsRow",
     "MicroBatch",
     "RunRecord",
     "Snapshot",

@@ -8,7 +8,7 @@ from llmcore.config import Config, to_table
 from llmcore.errors import ConfigError
 from llmcore.training.config import RESUME_FREE_FIELDS
 from llmcore.training.fit import BatchStream
-from llmcore.training.hooks import StopStatus
+from llmcore.training.hooks import MetricsRow, StopStatus
 from llmcore.training.snapshot import restore_snapshot, take_snapshot
 from llmcore.training.state import TrainState
 
@@ -36,7 +36,7 @@ class CheckpointHook:
         """Remember that a resumed step is saved already."""
         self._saved_step = state.step if state.step else -1
 
-    def on_step(self, state: TrainState, row: dict[str, float]) -> None:
+    def on_step(self, state: TrainState, row: MetricsRow) -> None:
         """Save when the step is a multiple of `every`."""
         if state.step % self._every == 0:
             self._save(state)

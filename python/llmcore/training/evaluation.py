@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from llmcore.training.hooks import StopStatus
+from llmcore.training.hooks import MetricsRow, StopStatus
 from llmcore.training.state import TrainState
 
 Evaluate = Callable[[TrainState], dict[str, float]]
@@ -26,7 +26,7 @@ class EvaluationHook:
     def on_start(self, state: TrainState) -> None:
         """Nothing to prepare."""
 
-    def on_step(self, state: TrainState, row: dict[str, float]) -> None:
+    def on_step(self, state: TrainState, row: MetricsRow) -> None:
         """Evaluate when due."""
         is_due = self._every > 0 and state.step % self._every == 0
         if is_due or state.step == self._num_steps:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from llmcore.errors import Interrupted, TrainingError
-from llmcore.training.hooks import Hook, StopStatus
+from llmcore.training.hooks import Hook, MetricsRow, StopStatus
 from llmcore.training.interrupts import deferred_interrupts
 from llmcore.training.memory import resident_mb
 from llmcore.training.state import TrainState
@@ -85,7 +85,7 @@ def fit(
 
 def _timed_step(
     state: TrainState, step_fn: StepFn[BatchT], batches: BatchStream[BatchT]
-) -> dict[str, float]:
+) -> MetricsRow:
     start = time.perf_counter()
     micro_batches = next(batches)
     metrics = step_fn(state, micro_batches)

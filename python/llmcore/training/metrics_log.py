@@ -7,7 +7,7 @@ from typing import TextIO
 
 from llmcore.checkpoint import atomic_write
 from llmcore.errors import CheckpointError
-from llmcore.training.hooks import StopStatus
+from llmcore.training.hooks import MetricsRow, StopStatus
 from llmcore.training.state import TrainState
 
 
@@ -32,7 +32,7 @@ class MetricsLog:
         atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = self.path.open("a")
 
-    def on_step(self, state: TrainState, row: dict[str, float]) -> None:
+    def on_step(self, state: TrainState, row: MetricsRow) -> None:
         """Write the row if it is due."""
         is_due = state.step % self._every == 0 or state.step == self._num_steps
         if self._file is not None and (is_due or "val_loss" in row):
@@ -50,7 +50,7 @@ class MetricsLog:
             self._file = None
 
 
-def read_metrics(path: str | Path) -> list[dict[str, float]]:
+def read_metrics(path: str | Path) -> list[MetricsRow]:
     """The complete rows of a metrics file; a last line cut off by a kill is left out.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Final, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from llmcore.training.hooks import Hook, StopStatus
+from llmcore.training.hooks import Hook, MetricsRow, StopStatus
 from llmcore.training.state import TrainState
 
 LINE_INTERVAL_S: Final = 5.0
@@ -52,7 +52,7 @@ class ProgressBar:
         self._progress.start()
         self._progress.update(self._task, completed=state.step)
 
-    def on_step(self, state: TrainState, row: dict[str, float]) -> None:
+    def on_step(self, state: TrainState, row: MetricsRow) -> None:
         """Advance."""
         rate = format_rate(row["tokens_per_s"])
         loss = f"{row['loss']:.4f}"
@@ -84,7 +84,7 @@ class ProgressLines:
         self._start = (time.monotonic(), state.step)
         self._printed_at = self._start[0]
 
-    def on_step(self, state: TrainState, row: dict[str, float]) -> None:
+    def on_step(self, state: TrainState, row: MetricsRow) -> None:
         """Print if the last line is old enough."""
         now = time.monotonic()
         if now - self._printed_at < LINE_INTERVAL_S and state.step != self._num_steps:

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from llmcore.training.hooks import StopStatus
+from llmcore.training.hooks import MetricsRow, StopStatus
 from llmcore.training.state import TrainState
 
 
@@ -26,7 +26,7 @@ class TensorBoardHook:
         module = importlib.import_module("torch.utils.tensorboard")
         self._writer = module.SummaryWriter(str(self._directory), purge_step=state.step + 1)
 
-    def on_step(self, state: TrainState, row: dict[str, float]) -> None:
+    def on_step(self, state: TrainState, row: MetricsRow) -> None:
         """Write the scalars if the row is due."""
         if state.step % self._every == 0 or "val_loss" in row:
             for name, value in row.items():
