@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +16,16 @@ from llmcore.errors import ConfigError, DataError
 TEXT_SUFFIXES: Final = (".txt", ".md", ".py", ".rst")
 TABLE_SUFFIXES: Final = (".jsonl", ".parquet")
 
+MAX_TEXT_BYTES: Final = 32_768
+"""A longer text file becomes several documents, so that one big file can be shuffled and split."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
     """A text and where it came from."""
 
     name: str
-    """Path, for a table followed by `:` and the row number from 1."""
+    """Path; `:` and the row of a table, or `#` and the part of a long text, from 1."""
     text: str
 
     @property
@@ -31,14 +35,14 @@ class Document:
 
 
 def read_documents(path: str | Path) -> Iterator[Document]:
-    """Yield the documents under `path` in a fixed order; only one is held in memory.
+    """Yield the documents under `path` in a fixed order, few held in memory at a time.
 
     A directory yields its text, JSONL and Parquet files, searched recursively, by sorted path;
-    other files in it are passed over. JSONL needs a string field `text` in every row, Parquet a
-    column `text`. Documents without a visible character are left out.
+    other files in it are passed over. A single file of another kind is read as text. JSONL needs a
+    string field `text` in every row, Parquet a column `text`. Blank documents are left out.
 
     Raises:
-        DataError: missing path, unknown kind of file, no document at all, a binary file, invalid
+        DataError: missing path, no document at all, a binary file, invalid
             UTF-8, a row without text. The message names file and byte offset or line.
     """
     root = Path(path)
@@ -65,7 +69,7 @@ def split_documents(
 
     Raises:
         ConfigError: `val_fraction` is not between 0 and 1.
-        DataError: one side would be empty.
+        DataError: fewer than two documents.
     """
     if not 0.0 < val_fraction < 1.0:
         raise ConfigError(f"split_documents: val_fraction must be in (0, 1), got {val_fraction}")
@@ -74,44 +78,17 @@ def split_documents(
         digest = hashlib.sha256(f"{seed}\n{document.text}".encode()).digest()
         sides[int.from_bytes(digest[:8], "big") < val_fraction * 2**64].append(document)
     train, held_out = sides
-    if not train or not held_out:
+    if len(train) + len(held_out) < 2:
         raise DataError(
-            "split_documents: documents must fill both sides of the split, got "
-            f"{len(train)} for training and {len(held_out)} held out"
+            "split_documents: documents must be at least 2, one of them to hold out, got "
+            f"{len(train) + len(held_out)}"
         )
+    # Few documents can all fall on one side: then the shortest changes over.
+    if not held_out or not train:
+        full, empty = (train, held_out) if train else (held_out, train)
+        shortest = min(range(len(full)), key=lambda i: (full[i].num_bytes, full[i].name))
+        empty.append(full.pop(shortest))
     return train, held_out
-
-
-def cut_documents(documents: Iterable[Document], *, max_bytes: int) -> Iterator[Document]:
-    """Cut documents longer than `max_bytes` of UTF-8 into pieces at line ends where possible.
-
-    Lets one big text file be split, held out and shuffled like many small ones.
-    """
-    for document in documents:
-        if document.num_bytes <= max_bytes:
-            yield document
-            continue
-        pieces = _pieces(document.text, max_bytes)
-        for number, piece in enumerate(pieces, start=1):
-            yield Document(name=f"{document.name}#{number}", text=piece)
-
-
-def _pieces(text: str, max_bytes: int) -> Iterator[str]:
-    # A character is at most four bytes, so this many always fit.
-    longest_line = max(1, max_bytes // 4)
-    piece: list[str] = []
-    size = 0
-    for line in text.splitlines(keepends=True):
-        for start in range(0, len(line), longest_line):
-            part = line[start : start + longest_line]
-            num_bytes = len(part.encode())
-            if piece and size + num_bytes > max_bytes:
-                yield "".join(piece)
-                piece, size = [], 0
-            piece.append(part)
-            size += num_bytes
-    if piece:
-        yield "".join(piece)
 
 
 def _files_under(root: Path) -> list[Path]:
@@ -125,30 +102,57 @@ def _read_file(file: Path) -> Iterator[Document]:
         return _read_jsonl(file)
     if suffix == ".parquet":
         return _read_parquet(file)
-    return iter([Document(name=str(file), text=_read_text(file))])
+    return _read_text(file)
 
 
-def _read_text(file: Path) -> str:
+def _read_text(file: Path) -> Iterator[Document]:
+    """One document per `MAX_TEXT_BYTES` of a text file, cut at line ends."""
+    lines: list[str] = []
+    size = number = 0
+    for line in _lines(file):
+        if lines and size + len(line.encode()) > MAX_TEXT_BYTES:
+            number += 1
+            yield Document(name=f"{file}#{number}", text="".join(lines))
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line.encode())
+    name = f"{file}#{number + 1}" if number else str(file)
+    yield Document(name=name, text="".join(lines))
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """Decoded lines; one longer than `MAX_TEXT_BYTES` comes in pieces."""
+    offset = 0
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as source:
+            while raw := source.readline(MAX_TEXT_BYTES):
+                # A cut may fall inside a character: take the rest of it along.
+                while len(raw) >= MAX_TEXT_BYTES and (more := _continuation(source)):
+                    raw += more
+                yield _decode(raw, str(file), offset=offset)
+                offset += len(raw)
     except OSError as error:
         raise DataError(f"documents: {file} must be readable, got {error.strerror}") from error
-    return _decode(raw, file, line=None)
 
 
-def _decode(raw: bytes, file: Path, *, line: int | None) -> str:
-    place = f"{file}" if line is None else f"{file}:{line}"
+def _continuation(source: BufferedReader) -> bytes:
+    ahead = source.peek(1)[:1]
+    return source.read(1) if ahead and ahead[0] & 0xC0 == 0x80 else b""
+
+
+def _decode(raw: bytes, place: str, *, offset: int = 0) -> str:
     zero = raw.find(b"\0")
     if zero >= 0:
         raise DataError(
-            f"documents: {place} must be text, got a zero byte at offset {zero} (a binary file?)"
+            f"documents: {place} must be text, got a zero byte at offset {offset + zero} "
+            "(a binary file?)"
         )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
             f"documents: {place} must be UTF-8, got byte 0x{raw[error.start]:02x} "
-            f"at offset {error.start} ({error.reason})"
+            f"at offset {offset + error.start} ({error.reason})"
         ) from None
 
 
@@ -156,7 +160,7 @@ def _read_jsonl(file: Path) -> Iterator[Document]:
     try:
         with file.open("rb") as lines:
             for number, raw in enumerate(lines, start=1):
-                text = _decode(raw, file, line=number)
+                text = _decode(raw, f"{file}:{number}")
                 if text.strip():
                     yield Document(name=f"{file}:{number}", text=_text_field(text, file, number))
     except OSError as error:

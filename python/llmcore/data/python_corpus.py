@@ -9,10 +9,11 @@ from typing import Final
 
 from llmcore.data.documents import Document
 
-_LEFT_OUT: Final = frozenset(
+_LEFT_OUT_NAMES: Final = (
     "test tests idle_test site-packages dist-packages idlelib lib2to3 distutils encodings "
-    "pydoc_data turtledemo tkinter ensurepip __pycache__ __phello__".split()
+    "pydoc_data turtledemo tkinter ensurepip __pycache__ __phello__"
 )
+_LEFT_OUT: Final = frozenset(_LEFT_OUT_NAMES.split())
 """Tests, interpreters' side projects that some systems package apart, and generated tables."""
 
 _MIN_CHARACTERS: Final = 200
@@ -24,7 +25,7 @@ def python_documents(*, max_bytes: int = 8_000_000) -> list[Document]:
     Which documents come first, and so survive the cap, depends on a hash of their names: the
     corpus is a fixed function of the Python installation.
     """
-    documents = sorted([*_topics(), *_modules()], key=lambda d: hashlib.sha256(d.name.encode()).digest())
+    documents = sorted([*_topics(), *_modules()], key=_rank)
     kept: list[Document] = []
     total = 0
     for document in documents:
@@ -52,3 +53,7 @@ def _modules() -> Iterator[Document]:
             continue
         if len(text) >= _MIN_CHARACTERS:
             yield Document(name=f"stdlib/{place.as_posix()}", text=text)
+
+
+def _rank(document: Document) -> bytes:
+    return hashlib.sha256(document.name.encode()).digest()

@@ -64,9 +64,7 @@ def _member(rng: random.Random, words: Sequence[str]) -> Instance:
     inside = rng.random() < 0.5
     other = rng.choice([w for w in rng.sample(words, 8) if w not in items])
     item = rng.choice(items) if inside else other
-    return Instance(
-        text=",".join(items), answer="yes" if inside else "no", slots={"item": item}
-    )
+    return Instance(text=",".join(items), answer="yes" if inside else "no", slots={"item": item})
 
 
 def _count(rng: random.Random, words: Sequence[str]) -> Instance:

@@ -25,13 +25,14 @@ class Occasion:
 _OPENERS: Final = ("", "please", "kindly", "could you", "now")
 _CLOSERS: Final = (".", " in one line.", " for me.", " today.")
 
-NAMES: Final = tuple(
+_NAMES: Final = (
     "Ada Alan Alice Amir Anna Ben Bob Carl Clara Dana David Dora Elena Emil Emma Eric Eva Felix "
     "Fiona Frank Grace Hana Hans Henry Ida Igor Iris Ivan Jack James Jane Jim Joan John Jon Julia "
     "Karl Kate Kim Lara Laura Lee Leo Lena Lin Lisa Luis Lucy Mark Maria Martin Mary Max Mia Mike "
-    "Mona Nina Noah Nora Olga Omar Oscar Paul Pavel Peter Petra Rita Robin Rosa Ruth Sam Sara Sofia "
-    "Stefan Steve Susan Tariq Thomas Tim Tina Tom Una Vera Victor Wei Yan Yuki Zoe".split()
+    "Mona Nina Noah Nora Olga Omar Oscar Paul Pavel Peter Petra Rita Robin Rosa Ruth Sam Sara "
+    "Sofia Stefan Steve Susan Tariq Thomas Tim Tina Tom Una Vera Victor Wei Yan Yuki Zoe"
 )
+NAMES: Final = tuple(_NAMES.split())
 
 OCCASIONS: Final[dict[str, Occasion]] = {
     "greet": Occasion(
