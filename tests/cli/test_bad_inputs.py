@@ -1,4 +1,4 @@
-"""Every bad input is one line, exit code 2, and leaves nothing half-written (real processes)."""
+"""Every bad input is one line, exit code 2, and leaves nothing half-written."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import toy
-from tests.support.command import assert_one_line_error, run_llmcore
+from tests.support.command import assert_one_line_error, call_llmcore, run_llmcore
 
 TOY_PRETRAIN = [
     "--quiet",
@@ -49,7 +49,7 @@ def bad_data(request, tmp_path) -> tuple[Path, str]:
 def test_tokenizer_train_refuses_bad_data(bad_data, tmp_path):
     data, needle = bad_data
     out = tmp_path / "out"
-    done = run_llmcore("tokenizer", "train", data, "--vocab-size", "300", "--out", out)
+    done = call_llmcore("tokenizer", "train", data, "--vocab-size", "300", "--out", out)
     assert_one_line_error(done, data.name)
     assert needle.lower() in done.stderr.lower()
     assert not out.exists()
@@ -58,7 +58,7 @@ def test_tokenizer_train_refuses_bad_data(bad_data, tmp_path):
 def test_pretrain_refuses_bad_data(bad_data, tmp_path, tokenizer_dir):
     data, needle = bad_data
     out = tmp_path / "out"
-    done = run_llmcore(*pretrain_words(data, tokenizer_dir, out))
+    done = call_llmcore(*pretrain_words(data, tokenizer_dir, out))
     assert_one_line_error(done, data.name)
     assert needle.lower() in done.stderr.lower()
     assert not files_in(out)
@@ -69,7 +69,7 @@ def test_tuning_refuses_bad_data(command, bad_data, tmp_path, model_dir):
     data, needle = bad_data
     out = tmp_path / "out"
     paths = ["--set", f"init_from={model_dir}", "--set", f"train_data={data}"]
-    done = run_llmcore(command, "tiny", *paths, "--set", "train.seq_len=64", "--out", out)
+    done = call_llmcore(command, "tiny", *paths, "--set", "train.seq_len=64", "--out", out)
     assert_one_line_error(done, data.name)
     assert not files_in(out)
 
@@ -79,14 +79,14 @@ def test_a_malformed_jsonl_row_is_named_by_its_line(tmp_path, model_dir):
     data.write_text(data.read_text() + '{"messages": [{"role": "wizard", "content": "x"}]}\n')
     paths = ["--set", f"init_from={model_dir}", "--set", f"train_data={data}"]
     words = ["sft", "tiny", *paths, "--set", "train.seq_len=64", "--out", tmp_path / "out"]
-    assert_one_line_error(run_llmcore(*words), "rows.jsonl:13", "wizard")
+    assert_one_line_error(call_llmcore(*words), "rows.jsonl:13", "wizard")
 
 
 @pytest.mark.parametrize("size", ["255", "0", "-1"])
 def test_a_vocabulary_smaller_than_the_bytes_is_refused(size, text_file, tmp_path):
     out = tmp_path / "out"
     words = ["tokenizer", "train", text_file, "--vocab-size", size, "--out", out]
-    assert_one_line_error(run_llmcore(*words), "vocab_size", size)
+    assert_one_line_error(call_llmcore(*words), "vocab_size", size)
     assert not out.exists()
 
 
@@ -101,13 +101,13 @@ def test_a_vocabulary_smaller_than_the_bytes_is_refused(size, text_file, tmp_pat
 )
 def test_a_bad_assignment_is_refused_with_a_suggestion(assignment, needles, tmp_path):
     out = tmp_path / "out"
-    done = run_llmcore("pretrain", "tiny", "--set", assignment, "--out", out)
+    done = call_llmcore("pretrain", "tiny", "--set", assignment, "--out", out)
     assert_one_line_error(done, *needles)
     assert not out.exists()
 
 
 def test_an_unknown_recipe_is_refused_with_a_suggestion(tmp_path):
-    done = run_llmcore("pretrain", "tinny", "--out", tmp_path / "out")
+    done = call_llmcore("pretrain", "tinny", "--out", tmp_path / "out")
     assert_one_line_error(done, "tinny", "did you mean 'tiny'")
     assert not (tmp_path / "out").exists()
 
@@ -130,7 +130,7 @@ def truncate(path: Path) -> None:
 
 
 def generate(model: Path) -> subprocess.CompletedProcess[str]:
-    return run_llmcore("generate", model, "hello", "--max-new-tokens", "2")
+    return call_llmcore("generate", model, "hello", "--max-new-tokens", "2")
 
 
 def test_the_unbroken_model_speaks(broken_model):
@@ -179,7 +179,7 @@ def test_a_damaged_tokenizer_is_refused(content, broken_model):
 @pytest.mark.parametrize("command", ["generate", "chat"])
 def test_a_missing_model_is_refused(command, tmp_path):
     words = [tmp_path / "nope"] + (["hello"] if command == "generate" else [])
-    assert_one_line_error(run_llmcore(command, *words), "nope")
+    assert_one_line_error(call_llmcore(command, *words), "nope")
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def interrupted_run(tmp_path, tokenizer_dir) -> list[str]:
     words = pretrain_words(
         toy.write_documents(tmp_path / "documents"), tokenizer_dir, tmp_path / "out"
     )
-    done = run_llmcore(*words)
+    done = call_llmcore(*words)
     assert done.returncode == 0, done.stderr
     return words
 
@@ -198,14 +198,14 @@ def test_damaged_checkpoints_are_refused_or_passed_over_loudly(damage, interrupt
     """With every checkpoint damaged there is nothing to go on from, and the run says so."""
     for path in (tmp_path / "out" / "checkpoints").rglob("*.safetensors"):
         damage(path)
-    assert_one_line_error(run_llmcore(*interrupted_run), "checkpoint")
+    assert_one_line_error(call_llmcore(*interrupted_run), "checkpoint")
 
 
 def test_one_damaged_checkpoint_falls_back_with_a_warning(interrupted_run, tmp_path):
     newest = max((tmp_path / "out" / "checkpoints").iterdir())
     for path in newest.rglob("*.safetensors"):
         truncate(path)
-    done = run_llmcore(*interrupted_run)
+    done = call_llmcore(*interrupted_run)
     assert done.returncode == 0, done.stderr
     assert newest.name in done.stderr
 
@@ -254,7 +254,7 @@ def test_a_tokenizer_that_does_not_fit_on_the_disk_leaves_nothing(text_file, tmp
 
 
 def test_a_token_id_out_of_range_is_refused(tokenizer_dir):
-    done = run_llmcore("tokenizer", "decode", tokenizer_dir, "5", "99999")
+    done = call_llmcore("tokenizer", "decode", tokenizer_dir, "5", "99999")
     assert_one_line_error(done, "99999", str(toy.VOCAB_SIZE - 1))
 
 
@@ -262,4 +262,22 @@ def test_a_token_id_out_of_range_is_refused(tokenizer_dir):
 def test_a_run_record_that_is_none_is_refused(content, tmp_path):
     record = tmp_path / "run.toml"
     record.write_text(content)
-    assert_one_line_error(run_llmcore("rerun", record), "run.toml")
+    assert_one_line_error(call_llmcore("rerun", record), "run.toml")
+
+
+@pytest.mark.parametrize("kind", ["data", "vocabulary", "assignment", "checkpoint", "config"])
+def test_one_of_each_kind_in_a_real_process(kind, tmp_path, text_file, broken_model):
+    """The process itself ends with code 2 and one line: no warning, no traceback at exit."""
+    out = tmp_path / "out"
+    flip_bit(broken_model / "model.safetensors", 5000)
+    if kind == "config":
+        (broken_model / "config.json").write_text("{}")
+    words = {
+        "data": ["tokenizer", "train", tmp_path / "nope.txt", "--out", out],
+        "vocabulary": ["tokenizer", "train", text_file, "--vocab-size", "9", "--out", out],
+        "assignment": ["pretrain", "tiny", "--set", "optim.peek_lr=1", "--out", out],
+        "checkpoint": ["generate", broken_model, "hello"],
+        "config": ["chat", broken_model],
+    }[kind]
+    assert_one_line_error(run_llmcore(*words))
+    assert not out.exists()

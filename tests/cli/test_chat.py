@@ -5,34 +5,34 @@ import pytest
 from llmcore.cli.app import run
 from llmcore.cli.chat import speak
 from llmcore.errors import DataError
-from tests.support.command import run_llmcore
+from tests.support.command import call_llmcore
 
 SHORT = ["--max-new-tokens", "4"]
 
 
 def test_piped_lines_are_turns_and_only_answers_are_printed(model_dir):
-    done = run_llmcore("chat", model_dir, *SHORT, stdin=b"hello\n\nagain\n/quit\nnever read\n")
+    done = call_llmcore("chat", model_dir, *SHORT, stdin=b"hello\n\nagain\n/quit\nnever read\n")
     assert (done.returncode, done.stderr) == (0, "")
-    alone = run_llmcore("chat", model_dir, *SHORT, stdin=b"hello\nagain\n")
+    alone = call_llmcore("chat", model_dir, *SHORT, stdin=b"hello\nagain\n")
     assert done.stdout == alone.stdout != ""
 
 
 def test_reset_forgets_the_conversation(model_dir):
-    once = run_llmcore("chat", model_dir, *SHORT, stdin=b"hello\n").stdout
-    twice = run_llmcore("chat", model_dir, *SHORT, stdin=b"hello\n/reset\nhello\n").stdout
+    once = call_llmcore("chat", model_dir, *SHORT, stdin=b"hello\n").stdout
+    twice = call_llmcore("chat", model_dir, *SHORT, stdin=b"hello\n/reset\nhello\n").stdout
     assert twice == once + once
 
 
 def test_a_system_message_changes_the_conversation(model_dir):
     # An untrained model answers every prompt alike when greedy; sampling shows the difference.
     hot = ["-t", "1.5", "--max-new-tokens", "16"]
-    plain = run_llmcore("chat", model_dir, *hot, stdin=b"hello\n").stdout
-    guided = run_llmcore("chat", model_dir, *hot, "--system", "Be brief.", stdin=b"hello\n").stdout
+    plain = call_llmcore("chat", model_dir, *hot, stdin=b"hello\n").stdout
+    guided = call_llmcore("chat", model_dir, *hot, "--system", "Be brief.", stdin=b"hello\n").stdout
     assert plain != guided
 
 
 def test_bytes_that_are_not_utf8_end_the_chat_with_one_line(model_dir):
-    done = run_llmcore("chat", model_dir, *SHORT, stdin=b"\xff\xfe\n")
+    done = call_llmcore("chat", model_dir, *SHORT, stdin=b"\xff\xfe\n")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "not utf-8" in done.stderr
 
@@ -64,7 +64,7 @@ def test_the_system_message_survives_the_dropping(capsys):
 
 
 def test_a_last_turn_that_does_not_fit_is_an_error(model_dir, monkeypatch):
-    done = run_llmcore("chat", model_dir, *SHORT, stdin=b"word " * 200 + b"\n")
+    done = call_llmcore("chat", model_dir, *SHORT, stdin=b"word " * 200 + b"\n")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "96 tokens" in done.stderr
 

@@ -1,10 +1,13 @@
-"""Run the real `llmcore` command in a process of its own, as a shell would."""
+"""Run the `llmcore` command: in a process of its own as a shell would, or quickly in this one."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from unittest import mock
 
 
 def run_llmcore(
@@ -40,6 +43,26 @@ def run_llmcore(
         done.stdout.decode("utf-8"),
         done.stderr.decode("utf-8"),
     )
+
+
+def call_llmcore(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run `llmcore WORDS` in this process, which saves the start of an interpreter with Torch.
+
+    Args:
+        words: The words after `llmcore`.
+        stdin: Bytes of standard input.
+    """
+    from llmcore.cli.app import run
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+    text_in = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with mock.patch.object(sys, "stdin", text_in):
+            code = run(list(map(str, words)))
+        out.flush()
+        err.flush()
+        printed = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
+    return subprocess.CompletedProcess(words, code, *printed)
 
 
 def assert_one_line_error(done: subprocess.CompletedProcess[str], *needles: str) -> None:

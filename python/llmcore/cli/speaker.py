@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmcore import decoding, inference, models
-from llmcore.data import IM_END, Message, encode_chat
+from llmcore.data import Message, encode_chat
 from llmcore.errors import DataError
-from llmcore.tokenizers import Tokenizer
-
-END_OF_TEXT = "<|endoftext|>"
+from llmcore.tokenizers import END_OF_TEXT, Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,14 +37,13 @@ class Speaker:
         """
         model = models.load_pretrained(model_dir)
         tokenizer = Tokenizer.load(model_dir)
-        ends = (tokenizer.token_to_id(END_OF_TEXT), tokenizer.token_to_id(IM_END))
         params = decoding.SamplingParams(
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             seed=seed,
             max_new_tokens=max_new_tokens,
-            stop_ids=tuple(token_id for token_id in ends if token_id is not None),
+            stop_ids=models.load_stop_ids(model_dir),
         )
         return cls(model=model, tokenizer=tokenizer, params=params)
 

@@ -55,7 +55,7 @@ def train(
     """
     from llmcore import data, tokenizers
 
-    texts = (text for path in inputs for text in data.read_documents(path))
+    texts = (document.text for path in inputs for document in data.read_documents(path))
     trained = tokenizers.Tokenizer.train(
         texts,
         vocab_size=vocab_size,

@@ -1,8 +1,24 @@
 """Text to token ids and back. The door to csrc/tokenizer."""
 
 from llmcore.tokenizers.bpe_training import train_bpe
+from llmcore.tokenizers.special_tokens import (
+    CHAT_SPECIAL_TOKENS,
+    END_OF_TEXT,
+    IM_END,
+    IM_START,
+)
 from llmcore.tokenizers.stream_decoder import StreamDecoder
 from llmcore.tokenizers.tokenizer import Tokenizer
 from llmcore.tokenizers.vocabulary import AddedToken, Vocabulary
 
-__all__ = ["AddedToken", "StreamDecoder", "Tokenizer", "Vocabulary", "train_bpe"]
+__all__ = [
+    "CHAT_SPECIAL_TOKENS",
+    "END_OF_TEXT",
+    "IM_END",
+    "IM_START",
+    "AddedToken",
+    "StreamDecoder",
+    "Tokenizer",
+    "Vocabulary",
+    "train_bpe",
+]
