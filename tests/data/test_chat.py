@@ -1,4 +1,4 @@
-"""ChatML rendering and encoding: golden text, spans, prefixes, injection, Hugging Face's own mask."""
+"""ChatML rendering and encoding: golden text, spans, prefixes, injection, the mask of others."""
 
 import hashlib
 from pathlib import Path

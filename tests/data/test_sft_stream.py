@@ -11,7 +11,8 @@ from llmcore.errors import CheckpointError, ConfigError, DataError
 
 def _examples(count: int = 23) -> list[Example]:
     # Example k holds only the token k + 1, so a batch tells which examples it holds.
-    return [Example(input_ids=[k + 1] * (1 + k % 5), labels=[k] * (1 + k % 5)) for k in range(count)]
+    sizes = [1 + k % 5 for k in range(count)]
+    return [Example(input_ids=[k + 1] * n, labels=[k] * n) for k, n in enumerate(sizes)]
 
 
 def _stream(examples: list[Example] | None = None, **changes: int) -> SFTStream:
