@@ -1,8 +1,8 @@
-"""Exception classes of the library. Every message names the argument, what was expected and what came."""
+"""Exception classes. Every message names the argument, what was expected and what came."""
 
 
 class LLMCoreError(Exception):
-    """Root of the errors that a user can cause; the CLI prints them on one line and exits with 2."""
+    """Root of the errors that a user can cause; the CLI prints one line and exits with 2."""
 
 
 class ShapeError(LLMCoreError, ValueError):
@@ -26,7 +26,7 @@ class CheckpointError(LLMCoreError, ValueError):
 
 
 class KernelUnavailable(LLMCoreError, RuntimeError):
-    """The chosen backend has no kernel for this op and device; the message names the alternatives."""
+    """The chosen backend has no kernel for this op and device; the message names others."""
 
 
 class TrainingError(LLMCoreError, RuntimeError):

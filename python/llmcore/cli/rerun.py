@@ -68,18 +68,24 @@ def stage_runner(stage: str) -> "tuple[type[Config], Callable[..., Any]]":
     Raises:
         ConfigError: no stage has that name.
     """
-    from llmcore import alignment, errors, evals, pipeline, pretraining, tuning
-
     match stage:
         case "pretrain":
+            from llmcore import pretraining
+
             return pretraining.PretrainConfig, pretraining.run
         case "sft":
+            from llmcore import tuning
+
             return tuning.SFTConfig, tuning.run
         case "dpo":
+            from llmcore import alignment
+
             return alignment.DPOConfig, alignment.run
-        case "eval":
-            return evals.EvalConfig, evals.run
         case "quickstart":
+            from llmcore import pipeline
+
             return pipeline.PipelineConfig, pipeline.run
         case _:
-            raise errors.ConfigError(f"run.toml: stage must be a known stage, got {stage!r}")
+            from llmcore.errors import ConfigError
+
+            raise ConfigError(f"run.toml: stage must be a known stage, got {stage!r}")
