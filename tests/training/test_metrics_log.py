@@ -44,7 +44,8 @@ def test_a_line_cut_off_by_a_kill_is_dropped(tmp_path: Path, tail: str):
         file.write(tail)
     assert steps(tmp_path / "m") == [1, 2, 3]
     write_steps(tmp_path / "m", 4, 4)
-    assert [json.loads(line)["step"] for line in (tmp_path / "m").open()] == [1, 2, 3, 4]
+    lines = (tmp_path / "m").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
 def test_rows_every_few_steps_the_last_and_those_with_an_evaluation(tmp_path: Path):

@@ -4,17 +4,11 @@ import io
 import time
 
 import pytest
+from rich.console import Console
 
 from llmcore.training import progress, progress_hook
 from llmcore.training.progress import ProgressBar, ProgressLines, format_rate
 from tests.support.toy_run import toy_state
-
-
-class Terminal(io.StringIO):
-    """Text that claims to be a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def show(hook, *, num_steps: int) -> None:
@@ -27,8 +21,9 @@ def show(hook, *, num_steps: int) -> None:
 
 
 def test_a_terminal_gets_a_bar_with_speed_and_time_left():
-    file = Terminal()
-    hook = progress_hook("pretrain", num_steps=4, file=file)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=120)
+    hook = progress_hook("pretrain", num_steps=4, console=console)
     assert isinstance(hook, ProgressBar)
     show(hook, num_steps=4)
     assert "12.3k tok/s" in file.getvalue()
@@ -40,7 +35,7 @@ def test_a_file_gets_few_lines(monkeypatch: pytest.MonkeyPatch):
     clock = iter(float(second) for second in range(100))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     file = io.StringIO()
-    hook = progress_hook("sft", num_steps=12, file=file)
+    hook = progress_hook("sft", num_steps=12, console=Console(file=file))
     assert isinstance(hook, ProgressLines)
     show(hook, num_steps=12)
     lines = file.getvalue().splitlines()

@@ -1,5 +1,6 @@
 """A snapshot restored into fresh objects goes on exactly as the old ones do."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,11 @@ def test_every_generator_counter_and_buffer_comes_back(tmp_path: Path):
     expected = losses(state, stream, 4)
 
     fresh, fresh_stream = toy_state(seed=2), ToyStream()
+    random.seed(2)
     restore_snapshot(checkpoint, fresh, fresh_stream)
     assert (fresh.step, fresh.tokens_seen, fresh.train_seconds) == (4, 16, 2.5)
+    version, internal, gauss = checkpoint.json_state["rng_python"]
+    assert random.getstate() == (version, tuple(internal), gauss)
     assert losses(fresh, fresh_stream, 4) == expected
 
 

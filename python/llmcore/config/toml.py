@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-from llmcore.config.record import Config, field_types, nested_config
+from llmcore.config.record import Config, coerce, field_types, nested_config
 from llmcore.config.suggest import unknown_key
 from llmcore.errors import ConfigError
 
@@ -46,8 +46,10 @@ def from_table(cls: type[ConfigT], table: Mapping[str, Any], *, prefix: str = ""
         if key not in annotations:
             raise unknown_key(cls.__name__, prefix + key, [prefix + name for name in annotations])
         nested = nested_config(annotations[key])
-        is_table = nested is not None and isinstance(value, Mapping)
-        values[key] = from_table(nested, value, prefix=f"{prefix}{key}.") if is_table else value
+        if nested is not None and isinstance(value, Mapping):
+            values[key] = from_table(nested, value, prefix=f"{prefix}{key}.")
+        else:
+            values[key] = coerce(value, annotations[key], f"{cls.__name__}: {prefix}{key}")
     for field in dataclasses.fields(cls):
         has_default = (field.default, field.default_factory) != (MISSING, MISSING)
         if not has_default and field.name not in values:

@@ -1,8 +1,7 @@
 """Show a run: a progress bar on a terminal, a line every few seconds elsewhere."""
 
-import sys
 import time
-from typing import Final, TextIO
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,16 +13,18 @@ LINE_INTERVAL_S: Final = 5.0
 """Seconds between lines where standard error is not a terminal."""
 
 
-def progress_hook(label: str, *, num_steps: int, file: TextIO | None = None) -> Hook:
+def progress_hook(label: str, *, num_steps: int, console: Console | None = None) -> Hook:
     """The hook that suits the output: bar for a terminal, plain lines for a file or pipe.
 
     Args:
         label: Name of the stage.
         num_steps: Steps of the run.
-        file: Output; standard error by default.
+        console: Output; standard error by default.
     """
-    file = file or sys.stderr
-    return (ProgressBar if file.isatty() else ProgressLines)(label, num_steps=num_steps, file=file)
+    console = console or Console(stderr=True)
+    if console.is_terminal:
+        return ProgressBar(label, num_steps=num_steps, console=console)
+    return ProgressLines(label, num_steps=num_steps, console=console)
 
 
 class ProgressBar:
@@ -32,10 +33,10 @@ class ProgressBar:
     Args:
         label: Name of the stage.
         num_steps: Steps of the run.
-        file: Output.
+        console: Output.
     """
 
-    def __init__(self, label: str, *, num_steps: int, file: TextIO) -> None:
+    def __init__(self, label: str, *, num_steps: int, console: Console) -> None:
         self._progress = Progress(
             TextColumn(label),
             BarColumn(),
@@ -43,7 +44,7 @@ class ProgressBar:
             TextColumn("loss {task.fields[loss]}  {task.fields[rate]}"),
             TextColumn("eta"),
             TimeRemainingColumn(),
-            console=Console(file=file),
+            console=console,
         )
         self._task = self._progress.add_task(label, total=num_steps, loss="-", rate="- tok/s")
 
@@ -69,13 +70,13 @@ class ProgressLines:
     Args:
         label: Name of the stage.
         num_steps: Steps of the run.
-        file: Output.
+        console: Output.
     """
 
-    def __init__(self, label: str, *, num_steps: int, file: TextIO) -> None:
+    def __init__(self, label: str, *, num_steps: int, console: Console) -> None:
         self._label = label
         self._num_steps = num_steps
-        self._file = file
+        self._console = console
         self._printed_at = 0.0
         self._start = (0.0, 0)
 
@@ -96,7 +97,7 @@ class ProgressLines:
         print(
             f"{self._label}: step {state.step}/{self._num_steps}  loss {row['loss']:.4f}  "
             f"{format_rate(row['tokens_per_s'])}  eta {left // 60}:{left % 60:02d}",
-            file=self._file,
+            file=self._console.file,
             flush=True,
         )
 
