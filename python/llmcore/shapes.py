@@ -13,6 +13,7 @@ AXES: Final[dict[str, str]] = {
     "H": "query heads, num_heads",
     "Hkv": "key/value heads, num_kv_heads",
     "D": "head_dim",
+    "Dh": "half of head_dim: one rotary angle per pair of channels",
     "C": "model width, hidden_size",
     "F": "feed-forward width, intermediate_size",
     "V": "vocabulary, vocab_size",
@@ -20,6 +21,8 @@ AXES: Final[dict[str, str]] = {
     "K": "top-k, or experts per token",
     "G": "completions per prompt",
     "P": "KV pages of page_size tokens",
+    "I": "input width of a linear map",
+    "O": "output width of a linear map",
 }
 
 IGNORE_INDEX: Final = -100

@@ -33,9 +33,9 @@ def shape_strings(tree: ast.Module) -> list[tuple[int, str]]:
 
 
 def foreign_axes(shape: str) -> set[str]:
-    """Names in a shape string that the legend lacks; `*batch` and `...` are any leading axes."""
+    """Names in a shape string that the legend lacks; `*batch`, `...` and `_` are any axes."""
     fixed = " ".join(token for token in shape.split() if not token.startswith(("*", "...")))
-    return set(NAME.findall(fixed)) - set(AXES)
+    return set(NAME.findall(fixed)) - set(AXES) - {"_"}
 
 
 def test_the_lint_itself_sees_a_foreign_axis():

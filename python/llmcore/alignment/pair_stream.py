@@ -25,7 +25,7 @@ class PairBatch:
     """Flat positions (row * T + column) of the answers' predictions."""
     sequence_idx: Int64[Tensor, " N"]
     """The sequence of each of those positions, in [0, 2P)."""
-    pair_idx: Int64[Tensor, " pairs"]
+    pair_idx: Int64[Tensor, " B"]
     """Index of each pair in the data, for the reference's log-probabilities."""
 
     @property

@@ -16,8 +16,8 @@ from llmcore.models import Decoder
 class ReferenceLogprobs(NamedTuple):
     """log pi_ref(y | x) of every pair of the data, in nats, in the order of the data."""
 
-    chosen: Float[Tensor, " pairs"]
-    rejected: Float[Tensor, " pairs"]
+    chosen: Float[Tensor, " B"]
+    rejected: Float[Tensor, " B"]
 
 
 def answer_logits(model: Decoder, batch: PairBatch) -> Float[Tensor, "N V"]:

@@ -99,7 +99,7 @@ class KVCache:
         """Count tokens that every layer has stored."""
         self._num_slots += num_tokens
 
-    def keep_rows(self, rows: Int[Tensor, " R"]) -> None:
+    def keep_rows(self, rows: Int[Tensor, " B"]) -> None:
         """Drop every row that is not in `rows`, and reorder the rest to that order."""
         used = self._num_slots
         for tensors in (self._keys, self._values):

@@ -55,7 +55,7 @@ def sequence_logprobs(
 
 def sum_by_sequence(
     values: Float[Tensor, " N"], sequence_idx: Int[Tensor, " N"], *, num_sequences: int
-) -> Float[Tensor, " num_sequences"]:
+) -> Float[Tensor, " B"]:
     """Add up packed token values per sequence; sequences without a token get 0.
 
     Args:
