@@ -272,7 +272,13 @@ void bind_trainer(nb::module_& m) {
             const nb::gil_scoped_release release;
             self.count(views, check_signals);
           },
-          nb::arg("texts"));
+          nb::arg("texts"))
+      .def(
+          "add",
+          [](WordCounter& self, const nb::bytes& piece, std::int64_t count) {
+            self.add({piece.c_str(), piece.size()}, count);
+          },
+          nb::arg("piece"), nb::arg("count"));
   m.def("train_bpe", &train, nb::arg("counter"), nb::arg("vocab_size"), nb::arg("min_frequency"),
         nb::arg("special_tokens"), nb::arg("progress").none());
 }

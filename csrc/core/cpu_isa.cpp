@@ -21,7 +21,8 @@ const char* cpu_isa_name(CpuIsa isa) {
 std::vector<CpuIsa> supported_cpu_isas() {
   std::vector<CpuIsa> isas{CpuIsa::kBaseline};
 #if defined(__x86_64__)
-  // __builtin_cpu_supports also reads XCR0, so a set that the kernel does not save counts as absent.
+  // __builtin_cpu_supports also reads XCR0, so a set that the kernel does not save counts as
+  // absent.
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return isas;
   isas.push_back(CpuIsa::kAvx2);
@@ -43,8 +44,8 @@ CpuIsa select_cpu_isa(const std::string& requested) {
     if (requested == cpu_isa_name(isa)) return isa;
     allowed += (allowed.empty() ? "" : ", ") + std::string(cpu_isa_name(isa));
   }
-  throw std::runtime_error("LLMCORE_CPU_ISA must be one of " + allowed +
-                           " on this machine, got " + requested);
+  throw std::runtime_error("LLMCORE_CPU_ISA must be one of " + allowed + " on this machine, got " +
+                           requested);
 }
 
 }  // namespace llmcore

@@ -7,7 +7,8 @@ namespace llmcore {
 
 struct ParallelFor {
   using Body = void (*)(int64_t begin, int64_t end, void* context);
-  // Calls `body` on disjoint ranges that cover [begin, end), each at least `grain` long but the last.
+  // Calls `body` on disjoint ranges that cover [begin, end), each at least `grain` long but the
+  // last.
   using Run = void (*)(int64_t begin, int64_t end, int64_t grain, Body body, void* context);
   Run run;
 

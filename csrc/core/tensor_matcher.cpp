@@ -7,7 +7,9 @@ namespace llmcore {
 
 namespace {
 
-bool is_any(const char* axis) { return std::strcmp(axis, "...") == 0; }
+bool is_any(const char* axis) {
+  return std::strcmp(axis, "...") == 0;
+}
 
 std::string tuple_of(const std::vector<std::string>& parts) {
   std::string text = "(";

@@ -1,4 +1,5 @@
-// Named-axis checks for the native doors: each axis letter binds on first sight and must agree later.
+// Named-axis checks for the native doors: each axis letter binds on first sight and must agree
+// later.
 //
 //   TensorMatcher match("rms_norm");
 //   match("x", x, {"...", "C"})("weight", weight, {"C"});

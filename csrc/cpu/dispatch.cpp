@@ -6,8 +6,8 @@
 
 namespace llmcore::cpu {
 
-#define LLMCORE_DECLARE_TABLE(isa) \
-  namespace isa {                  \
+#define LLMCORE_DECLARE_TABLE(isa)   \
+  namespace isa {                    \
   extern const KernelTable kKernels; \
   }
 LLMCORE_DECLARE_TABLE(baseline)
@@ -50,7 +50,9 @@ const KernelTable& kernels() {
   return table;
 }
 
-const char* isa_in_use() { return cpu_isa_name(chosen_isa()); }
+const char* isa_in_use() {
+  return cpu_isa_name(chosen_isa());
+}
 
 void rms_norm(const RmsNormArgs& args, const ParallelFor& parallel_for) {
   kernels().rms_norm(args, parallel_for);

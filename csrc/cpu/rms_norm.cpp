@@ -130,9 +130,8 @@ void backward_block(const RmsNormBackwardArgs& args, int64_t block) {
   for (int64_t n = begin; n < end; ++n) {
     const int64_t at = n * args.cols;
     backward_row<kStream>(static_cast<T*>(args.dx) + at, partial,
-                          static_cast<const T*>(args.dy) + at,
-                          static_cast<const T*>(args.x) + at, static_cast<const T*>(args.weight),
-                          args.cols, args.eps);
+                          static_cast<const T*>(args.dy) + at, static_cast<const T*>(args.x) + at,
+                          static_cast<const T*>(args.weight), args.cols, args.eps);
   }
   if constexpr (kStream) stream_fence();
 }

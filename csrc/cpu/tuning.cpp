@@ -15,7 +15,9 @@ int64_t last_level_cache_bytes() {
   return bytes;
 }
 
-bool streams_output(int64_t output_bytes) { return output_bytes > last_level_cache_bytes() / 2; }
+bool streams_output(int64_t output_bytes) {
+  return output_bytes > last_level_cache_bytes() / 2;
+}
 
 int64_t grain_rows(int64_t elements_per_row) {
   constexpr int64_t kElementsPerTask = 16384;

@@ -8,7 +8,8 @@ namespace llmcore::cpu {
 // Bytes of the last-level cache that one process sees; 32 MiB where the system does not say.
 int64_t last_level_cache_bytes();
 
-// Outputs that the cache cannot hold are written around it: a plain store would first read the line.
+// Outputs that the cache cannot hold are written around it: a plain store would first read the
+// line.
 bool streams_output(int64_t output_bytes);
 
 // Rows per task, so that a task is worth a thread's wake-up (about 5 us).

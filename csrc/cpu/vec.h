@@ -33,7 +33,9 @@ struct Float16 {
   uint16_t bits;
 };
 
-inline VecF broadcast(float value) { return VecF{} + value; }
+inline VecF broadcast(float value) {
+  return VecF{} + value;
+}
 
 // --- scalar conversions of float16, for sets without hardware conversion and for tails -----------
 
@@ -83,9 +85,12 @@ inline VecF load(const float* p) {
   __builtin_memcpy(&v, p, sizeof(v));
   return v;
 }
-inline void store(float* p, VecF v) { __builtin_memcpy(p, &v, sizeof(v)); }
+inline void store(float* p, VecF v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
 
-// --- bfloat16: the upper half of a float32 ---------------------------------------------------------
+// --- bfloat16: the upper half of a float32
+// ---------------------------------------------------------
 
 inline VecU16 bfloat16_bits(VecF v) {
 #if defined(__AVX512BF16__)
@@ -117,8 +122,8 @@ inline void store(BFloat16* p, VecF v) {
 inline VecU16 float16_bits(VecF v) {
   VecU16 out;
 #if defined(__AVX512F__)
-  const __m256i packed = _mm512_maskz_cvtps_ph(
-      0xFFFF, (__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m256i packed =
+      _mm512_maskz_cvtps_ph(0xFFFF, (__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   __builtin_memcpy(&out, &packed, sizeof(out));
 #elif defined(__F16C__)
   const __m128i packed = _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -147,7 +152,8 @@ inline void store(Float16* p, VecF v) {
   __builtin_memcpy(p, &bits, sizeof(bits));
 }
 
-// --- non-temporal stores: p must be aligned to the stored size --------------------------------------
+// --- non-temporal stores: p must be aligned to the stored size
+// --------------------------------------
 
 inline void stream(float* p, VecF v) {
 #if defined(__AVX512F__)
@@ -170,8 +176,12 @@ inline void stream_bits(void* p, VecU16 bits) {
   __builtin_memcpy(p, &bits, sizeof(bits));
 #endif
 }
-inline void stream(BFloat16* p, VecF v) { stream_bits(p, bfloat16_bits(v)); }
-inline void stream(Float16* p, VecF v) { stream_bits(p, float16_bits(v)); }
+inline void stream(BFloat16* p, VecF v) {
+  stream_bits(p, bfloat16_bits(v));
+}
+inline void stream(Float16* p, VecF v) {
+  stream_bits(p, float16_bits(v));
+}
 
 // Orders the non-temporal stores of this thread before what it does next.
 inline void stream_fence() {
@@ -180,7 +190,8 @@ inline void stream_fence() {
 #endif
 }
 
-// --- tails: n < kWidth elements; lanes beyond n read as zero ------------------------------------------
+// --- tails: n < kWidth elements; lanes beyond n read as zero
+// ------------------------------------------
 
 template <class T>
 inline VecF load_tail(const T* p, int64_t n) {

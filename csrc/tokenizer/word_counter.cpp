@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "errors.h"
 #include "pretokenizer.h"
 
 namespace llmcore::tokenizer {
@@ -110,6 +111,11 @@ void WordCounter::count(const std::vector<std::span<const std::uint8_t>>& texts,
                  const auto& chunk = chunks[item];
                  tables_[worker].count_text(chunk.data(), chunk.data() + chunk.size());
                });
+}
+
+void WordCounter::add(std::string_view piece, std::int64_t count) {
+  if (piece.empty() || count < 1) throw DataError("train: a counted piece must not be empty");
+  tables_[0].add(piece, count);
 }
 
 const WordTable& WordCounter::merged() {

@@ -68,6 +68,8 @@ class WordCounter {
 
   // Adds the pre-tokens of every text; the sums do not depend on the number of threads.
   void count(const std::vector<std::span<const std::uint8_t>>& texts, const Tick& tick);
+  // Adds a pre-token that was counted elsewhere.
+  void add(std::string_view piece, std::int64_t count);
   // Folds the tables of all threads into one.
   const WordTable& merged();
 

@@ -21,7 +21,9 @@ std::string build_info() {
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(llmcore, m) { m.def("build_info() -> str"); }
+STABLE_TORCH_LIBRARY_FRAGMENT(llmcore, m) {
+  m.def("build_info() -> str");
+}
 
 STABLE_TORCH_LIBRARY_IMPL(llmcore, CompositeExplicitAutograd, m) {
   m.impl("build_info", TORCH_BOX(&build_info));

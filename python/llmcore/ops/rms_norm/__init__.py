@@ -2,12 +2,13 @@
 
 from typing import Final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from llmcore.ops.backend import NATIVE, choose
 from llmcore.ops.rms_norm.reference import rms_norm_reference
-from llmcore.ops.rms_norm.register import rms_norm_native
+from llmcore.ops.rms_norm.register import rms_norm_native, rms_norm_no_grad_native
 from llmcore.ops.shape_check import dtype_error, shape_error
 
 __all__ = ["BACKENDS", "rms_norm"]
@@ -45,5 +46,7 @@ def rms_norm(
     if weight.dtype != x.dtype:
         raise dtype_error("rms_norm", "weight", f"{x.dtype} as x is", weight)
     if choose("rms_norm", BACKENDS, x.device.type) == NATIVE:
-        return rms_norm_native(x, weight, eps)
+        if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+            return rms_norm_native(x, weight, eps)
+        return rms_norm_no_grad_native(x, weight, eps)
     return rms_norm_reference(x, weight, eps=eps)

@@ -10,6 +10,7 @@ from llmcore.ops.shape_check import shape_error
 
 load_libraries()
 rms_norm_native = torch.ops.llmcore.rms_norm.default
+rms_norm_no_grad_native = torch.ops.llmcore.rms_norm_no_grad.default
 rms_norm_backward_native = torch.ops.llmcore.rms_norm_backward.default
 
 
@@ -36,5 +37,6 @@ def _backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
 
 
 torch.library.register_fake("llmcore::rms_norm", _fake)
+torch.library.register_fake("llmcore::rms_norm_no_grad", _fake)
 torch.library.register_fake("llmcore::rms_norm_backward", _fake_backward)
 torch.library.register_autograd("llmcore::rms_norm", _backward, setup_context=_save)
