@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from llmcore.tokenizers.stream_decoder import StreamDecoder
 from llmcore.tokenizers.tokenizer_json import format_tokenizer_json, read_tokenizer_json
 from llmcore.tokenizers.vocabulary import Vocabulary
 
-AllowedSpecial = Literal["none", "all"] | Set[str]
+AllowedSpecial = str | Set[str]
+"""`"none"`, `"all"`, or the texts of the special tokens to recognise."""
 
 _FILE_NAME = "tokenizer.json"
 _MAX_ID = 2**32 - 1
@@ -156,7 +157,7 @@ class Tokenizer:
         return ids.tolist(), list(zip(flat[::2], flat[1::2], strict=True))
 
     def decode(
-        self, ids: Sequence[int] | npt.NDArray[np.integer], *, skip_special_tokens: bool = False
+        self, ids: Sequence[int] | npt.NDArray[Any], *, skip_special_tokens: bool = False
     ) -> str:
         """Text of the ids; bytes that are not UTF-8 become U+FFFD.
 
@@ -168,7 +169,7 @@ class Tokenizer:
             ids = [int(i) for i in ids if int(i) not in special]
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
-    def decode_bytes(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> bytes:
+    def decode_bytes(self, ids: Sequence[int] | npt.NDArray[Any]) -> bytes:
         """Bytes of the ids: `decode_bytes(encode(x))` is x, for every x.
 
         Raises:
@@ -222,7 +223,7 @@ class Tokenizer:
             f"encode: allowed_special must be 'none', 'all' or a set, got {allowed_special!r}"
         )
 
-    def _id_array(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.uint32]:
+    def _id_array(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
         array = np.asarray(ids)
         if array.ndim != 1:
             raise DataError(f"decode: ids must have one axis, got {array.ndim}")

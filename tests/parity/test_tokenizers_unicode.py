@@ -1,0 +1,49 @@
+"""The pre-tokenizer's Unicode tables against the `tokenizers` package, over all code points."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tokenizers as hf
+
+from llmcore._bindings import split_pieces
+
+pytestmark = pytest.mark.parity
+
+SURROGATES = range(0xD800, 0xE000)
+
+
+def pieces(text: str) -> list[str]:
+    data = text.encode()
+    result, at = [], 0
+    for size in split_pieces(text):
+        result.append(data[at : at + size].decode())
+        at += size
+    assert at == len(data)
+    return result
+
+
+def test_every_code_point_splits_as_theirs() -> None:
+    """Letters stick to letters, numbers to numbers, symbols to symbols; white space to none."""
+    theirs = hf.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    code_points = [c for c in range(0x110000) if c not in SURROGATES]
+    for start in range(0, len(code_points), 128):
+        chars = [chr(c) for c in code_points[start : start + 128]]
+        text = "".join(f"a{c}a 1{c}1 !{c}! {c}{c}\n" for c in chars)
+        spans = [span for _, span in theirs.pre_tokenize_str(text)]
+        want = [text[a:b] for a, b in spans]
+        assert pieces(text) == want
+
+
+def test_generator_writes_the_committed_table(repo_root: Path) -> None:
+    folder = repo_root / "csrc" / "tokenizer"
+    if sys.version_info >= (3, 15):
+        pytest.skip("this Python's Unicode is newer than the table's")
+    written = subprocess.run(
+        [sys.executable, folder / "generate_unicode_tables.py"],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert written == (folder / "unicode_tables.h").read_text()
