@@ -25,6 +25,11 @@ def test_defaults(pipeline_calls):
     assert keywords == {"out_dir": Path("runs/quickstart"), "resume": True, "quiet": False}
 
 
+def test_a_smoke_run_has_a_folder_of_its_own(pipeline_calls):
+    assert run(["quickstart", "--scale", "smoke"]) == 0
+    assert pipeline_calls[0][1]["out_dir"] == Path("runs/quickstart-smoke")
+
+
 def test_every_option_arrives(pipeline_calls):
     words = ["--scale", "smoke", "--data", "notes", "--out", "x", "--no-resume", "--quiet"]
     assert run(["quickstart", *words]) == 0

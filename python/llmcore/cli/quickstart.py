@@ -39,10 +39,11 @@ def quickstart(
     \b
     Examples:
       llmcore quickstart
-      llmcore quickstart --scale smoke --out runs/smoke
+      llmcore quickstart --scale smoke
       llmcore quickstart --data my-notes/ --out runs/notes
     """
     from llmcore import config, pipeline, recipes
 
     recipe = config.apply_overrides(recipes.quickstart(scale, data), overrides)
-    pipeline.run(recipe, out_dir=out or Path("runs/quickstart"), resume=resume, quiet=quiet)
+    folder = "quickstart" if scale == "full" else f"quickstart-{scale}"
+    pipeline.run(recipe, out_dir=out or Path("runs") / folder, resume=resume, quiet=quiet)

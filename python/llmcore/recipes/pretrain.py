@@ -31,7 +31,7 @@ def tiny() -> PretrainConfig:
 
 
 def small() -> PretrainConfig:
-    """About 30 million parameters on 600 million tokens: for your own text and one GPU.
+    """About 34 million parameters on 600 million tokens: for your own text and one GPU.
 
     Set `tokenizer` and `data`; train the tokenizer with 32,768 ids.
     """
