@@ -28,6 +28,4 @@ def test_after_the_last_step_the_rate_stays_at_its_minimum():
 
 
 def test_a_run_that_is_all_warm_up():
-    assert (
-        warmup_cosine(3, peak_lr=1.0, min_ratio=0.1, warmup_steps=4, num_steps=4) == 1.0
-    )
+    assert warmup_cosine(3, peak_lr=1.0, min_ratio=0.1, warmup_steps=4, num_steps=4) == 1.0

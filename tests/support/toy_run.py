@@ -77,8 +77,6 @@ def toy_step(state: TrainState, micro_batches: Sequence[ToyBatch]) -> dict[str, 
     """A step whose loss draws from NumPy's, Torch's and the run's own generator."""
     noise = float(np.random.rand()) + torch.rand(()).item()
     noise += torch.rand((), generator=state.generator).item()
-    loss = sum(
-        (state.model(batch.inputs) - noise).square().mean() for batch in micro_batches
-    )
+    loss = sum((state.model(batch.inputs) - noise).square().mean() for batch in micro_batches)
     loss.backward()
     return {"loss": loss.item(), **apply_update(state, LEARNING, num_steps=12)}

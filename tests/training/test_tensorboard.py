@@ -20,9 +20,7 @@ def write_steps(directory: Path, first: int, last: int, *, every: int = 1) -> No
 
 
 def scalars(directory: Path) -> list[tuple[int, float]]:
-    accumulator = pytest.importorskip(
-        "tensorboard.backend.event_processing.event_accumulator"
-    )
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     events = accumulator.EventAccumulator(str(directory))
     events.Reload()
     return [(event.step, event.value) for event in events.Scalars("loss")]

@@ -1,7 +1,6 @@
 """The base of every configuration and the check that a field has its declared type."""
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -49,7 +48,6 @@ class Config:
         """Raise `ConfigError` where values are out of range or contradict each other."""
 
 
-@functools.cache
 def field_types(cls: type[Config]) -> dict[str, Any]:
     """Name -> annotation of every field of a `Config` class, in order of declaration."""
     hints = typing.get_type_hints(cls)

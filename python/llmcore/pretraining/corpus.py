@@ -13,7 +13,7 @@ from llmcore.checkpoint import load_with_metadata, save_tensors
 from llmcore.data.documents import Document, read_documents, split_documents
 from llmcore.data.pretrain_stream import TokenizedDocuments
 from llmcore.data.python_corpus import python_documents
-from llmcore.errors import CheckpointError, ConfigError, DataError
+from llmcore.errors import CheckpointError, ConfigError
 from llmcore.pretraining.config import PretrainConfig
 from llmcore.tokenizers import Tokenizer
 
@@ -51,11 +51,6 @@ def tokenize_corpus(
     train, val = split_documents(
         documents, val_fraction=config.val_fraction, seed=config.split_seed
     )
-    if not train or not val:
-        raise DataError(
-            f"{config.data or 'corpus'}: documents must be at least one to train on and one to "
-            f"hold out, got {len(train)} and {len(val)}"
-        )
     key = _corpus_key(config, train, val)
     path = cache_dir / CACHE_FILE
     parts = _load_cache(path, key)

@@ -41,7 +41,8 @@ def run(
     except OSError as error:
         raise ConfigError(f"cannot create {out_dir}: {error.strerror}") from error
     corpus = tokenize_corpus(config, tokenizer, out_dir)
-    state = initial_state(config)
+    model = initial_model(config)
+    state = initial_state(model, config)
     batches = make_stream(config, corpus.train, corpus.separator_id)
     val_batches = held_out_batches(config, corpus.val, corpus.separator_id)
     step_fn = make_pretrain_step(config.optim, num_steps=config.train.num_steps)
@@ -60,20 +61,31 @@ def run(
         batches,
         evaluate=lambda state: {"val_loss": mean_token_loss(state.model, val_batches)},
     )
-    save_pretrained(state.model, out_dir, tokenizer=tokenizer)
+    save_pretrained(model, out_dir, tokenizer=tokenizer)
     return result
 
 
-def initial_state(config: PretrainConfig) -> TrainState:
-    """Random weights by `train.seed`, a fresh optimiser, step 0.
+def initial_model(config: PretrainConfig) -> Decoder:
+    """Random weights by `train.seed`.
 
     Args:
         config: The whole run.
     """
-    generator = torch.Generator().manual_seed(config.train.seed)
-    model = Decoder(config.model, generator=generator)
-    optimizer = AdamW(model.named_parameters(), config.optim)
-    return TrainState(model=model, optimizer=optimizer, generator=generator)
+    return Decoder(config.model, generator=torch.Generator().manual_seed(config.train.seed))
+
+
+def initial_state(model: Decoder, config: PretrainConfig) -> TrainState:
+    """A fresh optimiser over `model`, at step 0.
+
+    Args:
+        model: Trained in place.
+        config: The whole run.
+    """
+    return TrainState(
+        model=model,
+        optimizer=AdamW(model.named_parameters(), config.optim),
+        generator=torch.Generator().manual_seed(config.train.seed),
+    )
 
 
 def make_stream(

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 from llmcore.data import PackedBatch
 from llmcore.losses import token_cross_entropy
-from llmcore.models import Decoder
 from llmcore.optim import OptimConfig
 from llmcore.training import TrainState, apply_update, require_finite
 
@@ -53,7 +53,7 @@ def accumulate_gradients(state: TrainState, micro_batches: Sequence[PackedBatch]
 
 
 @torch.no_grad()
-def mean_token_loss(model: Decoder, batches: Sequence[PackedBatch]) -> float:
+def mean_token_loss(model: nn.Module, batches: Sequence[PackedBatch]) -> float:
     """Mean loss per trained token in nats, without gradients.
 
     Args:

@@ -69,10 +69,14 @@ def fit(
         TrainingError: the loss is not finite.
     """
     status: StopStatus = "failed"
+
+    def stop(hook: Hook) -> None:
+        hook.on_stop(state, status)
+
     with deferred_interrupts() as interrupt, contextlib.ExitStack() as stops:
         for hook in hooks:
             hook.on_start(state)
-            stops.callback(lambda hook=hook: hook.on_stop(state, status))
+            stops.callback(stop, hook)
         while state.step < num_steps and not interrupt:
             row = _timed_step(state, step_fn, batches)
             for hook in hooks:
