@@ -1,6 +1,7 @@
 """The text that every Python installation carries: its language reference and its own library."""
 
 import hashlib
+import os
 import pydoc_data.topics
 import sysconfig
 from collections.abc import Iterator
@@ -42,17 +43,23 @@ def _topics() -> Iterator[Document]:
 
 def _modules() -> Iterator[Document]:
     root = Path(sysconfig.get_path("stdlib"))
-    for file in sorted(root.rglob("*.py")):
-        place = file.relative_to(root)
-        if _LEFT_OUT.intersection(place.parts[:-1]) or place.name.startswith("_sysconfigdata"):
-            continue
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (UnicodeDecodeError, OSError):
-            # A module in another encoding, or one that this user may not read.
-            continue
-        if len(text) >= _MIN_CHARACTERS:
-            yield Document(name=f"stdlib/{place.as_posix()}", text=text)
+    for folder, subfolders, names in os.walk(root):
+        # Pruned before the descent: site-packages can be a hundred times the library.
+        subfolders[:] = sorted(set(subfolders) - _LEFT_OUT)
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.suffix == ".py" and not name.startswith("_sysconfigdata"):
+                text = _read(file)
+                if len(text) >= _MIN_CHARACTERS:
+                    yield Document(name=f"stdlib/{file.relative_to(root).as_posix()}", text=text)
+
+
+def _read(file: Path) -> str:
+    """The text of a module, empty if it is in another encoding or not readable by this user."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError):
+        return ""
 
 
 def _rank(document: Document) -> bytes:

@@ -3,7 +3,7 @@
 from llmcore.data.skills.build import Exercise, held_out_exercises, training_exercises
 from llmcore.data.skills.catalog import SKILLS
 from llmcore.data.skills.skill import Instance, Skill, is_held_out, render, split_words
-from llmcore.data.skills.words import frequent_words
+from llmcore.data.skills.words import frequent_words, short_words
 
 __all__ = [
     "SKILLS",
@@ -14,6 +14,7 @@ __all__ = [
     "held_out_exercises",
     "is_held_out",
     "render",
+    "short_words",
     "split_words",
     "training_exercises",
 ]

@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from llmcore.tokenizers import Tokenizer
 
 _WORD = re.compile(r"(?<![A-Za-z0-9_])[a-z]{3,7}(?![A-Za-z0-9_])")
 
 
-def frequent_words(texts: Iterable[str], *, max_words: int = 1500, min_count: int = 5) -> list[str]:
+def frequent_words(texts: Iterable[str], *, max_words: int = 2000, min_count: int = 5) -> list[str]:
     """The most frequent lower-case words of three to seven letters, most frequent first.
 
     Args:
@@ -20,3 +22,18 @@ def frequent_words(texts: Iterable[str], *, max_words: int = 1500, min_count: in
         counts.update(_WORD.findall(text))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [word for word, count in ranked[:max_words] if count >= min_count]
+
+
+def short_words(
+    words: Sequence[str], tokenizer: Tokenizer, *, max_tokens: int = 1, min_words: int = 200
+) -> list[str]:
+    """The words of at most `max_tokens` tokens, in their order.
+
+    Copying a word of one token is one step of attention, so a small model can learn it. Where
+    fewer than `min_words` are that short, the next shortest fill the list up.
+    """
+    lengths = {word: len(tokenizer.encode(word)) for word in words}
+    ranked = sorted(words, key=lambda word: lengths[word])
+    num_short = sum(length <= max_tokens for length in lengths.values())
+    kept = set(ranked[: max(num_short, min_words)])
+    return [word for word in words if word in kept]
