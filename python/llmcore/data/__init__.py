@@ -17,8 +17,11 @@ from llmcore.data.conversations import (
     write_conversations,
     write_preferences,
 )
+from llmcore.data.documents import Document, read_documents, split_documents
 from llmcore.data.packing import PADDING_SEGMENT, PackedBatch, concatenate_rows
+from llmcore.data.preferences import StylePair, style_pairs
 from llmcore.data.pretrain_stream import PretrainStream, TokenizedDocuments
+from llmcore.data.python_corpus import python_documents
 from llmcore.data.sft_packing import (
     Example,
     ExampleCounts,
@@ -35,6 +38,7 @@ __all__ = [
     "IM_START",
     "PADDING_SEGMENT",
     "ChatTokens",
+    "Document",
     "Example",
     "ExampleCounts",
     "Message",
@@ -43,6 +47,7 @@ __all__ = [
     "PretrainStream",
     "RenderedChat",
     "SFTStream",
+    "StylePair",
     "TokenizedDocuments",
     "best_fit_decreasing",
     "chat_example",
@@ -51,9 +56,13 @@ __all__ = [
     "epoch_order",
     "fit_examples",
     "packed_batch",
+    "python_documents",
     "read_conversations",
+    "read_documents",
     "read_preferences",
     "render_chat",
+    "split_documents",
+    "style_pairs",
     "write_conversations",
     "write_preferences",
 ]
