@@ -106,6 +106,15 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> to_numpy(std::vector<T>&& values) {
   return nb::ndarray<nb::numpy, T, nb::ndim<1>>(owned->data(), {owned->size()}, owner);
 }
 
+nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>> to_numpy(IdBuffer&& ids) {
+  const std::size_t size = ids.size();
+  std::uint32_t* owned = ids.release();
+  const nb::capsule owner(owned == nullptr ? new std::uint32_t[1] : owned, [](void* p) noexcept {
+    delete[] static_cast<std::uint32_t*>(p);
+  });
+  return nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>>(owner.data(), {size}, owner);
+}
+
 void check_signals() {
   const nb::gil_scoped_acquire gil;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -131,7 +140,7 @@ std::shared_ptr<BpeEncoder> make_encoder(const nb::list& tokens, const nb::list&
 }
 
 // Short texts are encoded under the GIL: giving it up costs more than the work.
-std::vector<std::uint32_t> encode_ids(const BpeEncoder& self, nb::handle text,
+IdBuffer encode_ids(const BpeEncoder& self, nb::handle text,
                                       const std::vector<bool>& allowed) {
   const Text view = view_of(text);
   const std::vector<char> flags(allowed.begin(), allowed.end());
@@ -141,11 +150,11 @@ std::vector<std::uint32_t> encode_ids(const BpeEncoder& self, nb::handle text,
 }
 
 nb::list encode_list(const BpeEncoder& self, nb::handle text, const std::vector<bool>& allowed) {
-  const std::vector<std::uint32_t> ids = encode_ids(self, text, allowed);
+  const IdBuffer ids = encode_ids(self, text, allowed);
   PyObject* list = PyList_New(static_cast<Py_ssize_t>(ids.size()));
   if (list == nullptr) throw nb::python_error();
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    PyList_SetItem(list, static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLong(ids[i]));
+    PyList_SetItem(list, static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLong(ids.data()[i]));
   }
   return nb::steal<nb::list>(list);
 }
@@ -186,8 +195,9 @@ nb::bytes decode_bytes(const BpeEncoder& self, const Ids& ids) {
 
 auto encode_with_offsets(const BpeEncoder& self, nb::handle text,
                          const std::vector<bool>& allowed) {
-  std::vector<std::uint32_t> ids = encode_ids(self, text, allowed);
-  std::vector<std::int64_t> spans = token_char_spans(self.model(), view_of(text), ids);
+  IdBuffer ids = encode_ids(self, text, allowed);
+  std::vector<std::int64_t> spans = 
+      token_char_spans(self.model(), view_of(text), {ids.data(), ids.size()});
   return nb::make_tuple(to_numpy(std::move(ids)), to_numpy(std::move(spans)));
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 1 << 18;
 constexpr std::size_t kBytesPerThread = 1 << 15;
+constexpr std::size_t kBytesPerId = 3;  // a guess that sizes the output
 
 // Part of one text; its ids end up in one worker's buffer.
 struct Chunk {
@@ -64,16 +65,23 @@ void BpeEncoder::release(std::unique_ptr<Workspace> work) const {
   }
 }
 
-void BpeEncoder::encode_miss(const std::uint8_t* p, std::size_t size, const PieceKey& key,
-                             Workspace& work, IdBuffer& out) const {
-  const std::uint32_t* ids = out.room(size);
-  const std::size_t count = model_->encode_piece(p, size, out.room(size), work.scratch);
-  if (size <= kMaxKeyPiece && count <= Workspace::kMaxCachedIds) {
-    Workspace::CacheSlot* slots = work.slots_of(key);
-    slots[1] = slots[0];
-    slots[0].key = key;
-    slots[0].count = static_cast<std::uint32_t>(count);
-    std::copy_n(ids, count, slots[0].ids);
+// A piece that does not fit one cache line, by its bytes or by its ids.
+void BpeEncoder::encode_rare(const std::uint8_t* p, std::size_t size, Workspace& work,
+                             IdBuffer& out) const {
+  std::uint32_t* ids = out.room(size);
+  if (size > PieceCache::kMaxPiece) {
+    out.advance(model_->encode_piece(p, size, ids, work.scratch));
+    return;
+  }
+  const std::uint64_t hash = hash_bytes(p, size);
+  std::size_t count = work.cache.find_rare(p, size, hash, ids);
+  if (count == 0) {
+    count = model_->encode_piece(p, size, ids, work.scratch);
+    if (size <= kMaxKeyPiece && count <= PieceCache::kMaxInlineIds) {
+      work.cache.insert(make_piece_key(p, size, p + size), ids, count);
+    } else {
+      work.cache.insert_rare(p, size, hash, ids, count);
+    }
   }
   out.advance(count);
 }
@@ -83,19 +91,15 @@ void BpeEncoder::encode_plain(const std::uint8_t* p, const std::uint8_t* end, Wo
   while (p < end) {
     const std::uint8_t* piece_end = next_piece(p, end);
     const auto size = static_cast<std::size_t>(piece_end - p);
-    PieceKey key;
     if (size <= kMaxKeyPiece) {
-      key = make_piece_key(p, size, end);
-      const Workspace::CacheSlot* slot = work.slots_of(key);
-      if (!(slot->key == key)) ++slot;
-      if (slot->key == key) {
-        std::memcpy(out.room(Workspace::kMaxCachedIds), slot->ids, sizeof slot->ids);
+      if (const PieceCache::Slot* slot = work.cache.find(make_piece_key(p, size, end))) {
+        std::memcpy(out.room(PieceCache::kMaxInlineIds), slot->ids, sizeof slot->ids);
         out.advance(slot->count);
         p = piece_end;
         continue;
       }
     }
-    encode_miss(p, size, key, work, out);
+    encode_rare(p, size, work, out);
     p = piece_end;
   }
 }
@@ -130,12 +134,13 @@ bool BpeEncoder::may_cut(const std::vector<char>& allowed) const {
   return std::none_of(allowed.begin(), allowed.end(), [](char on) { return on != 0; });
 }
 
-std::vector<std::uint32_t> BpeEncoder::encode(Text text, const std::vector<char>& allowed) const {
+IdBuffer BpeEncoder::encode(Text text, const std::vector<char>& allowed) const {
   std::unique_ptr<Workspace> work = acquire();
   IdBuffer out;
+  out.reserve(text.size() / kBytesPerId + 16);
   encode_text(text, allowed, *work, out);
   release(std::move(work));
-  return out.take();
+  return out;
 }
 
 BatchIds BpeEncoder::encode_batch(const std::vector<Text>& texts, const std::vector<char>& allowed,
@@ -149,6 +154,7 @@ BatchIds BpeEncoder::encode_batch(const std::vector<Text>& texts, const std::vec
   std::vector<std::unique_ptr<Workspace>> work(num_threads);
   for (auto& w : work) w = acquire();
   std::vector<IdBuffer> buffers(num_threads);
+  for (IdBuffer& b : buffers) b.reserve(num_bytes / num_threads / kBytesPerId + 16);
   parallel_for(chunks.size(), num_threads, tick, [&](unsigned worker, std::size_t item) {
     Chunk& chunk = chunks[item];
     chunk.worker = worker;
@@ -165,14 +171,21 @@ BatchIds BpeEncoder::encode_batch(const std::vector<Text>& texts, const std::vec
   }
   for (std::size_t i = 0; i < texts.size(); ++i) batch.offsets[i + 1] += batch.offsets[i];
   if (num_threads == 1) {
-    batch.ids = buffers[0].take();
+    batch.ids = std::move(buffers[0]);
     return batch;
   }
-  batch.ids.reserve(static_cast<std::size_t>(batch.offsets.back()));
+  const auto num_ids = static_cast<std::size_t>(batch.offsets.back());
+  std::uint32_t* to = batch.ids.room(num_ids);
+  batch.ids.advance(num_ids);
+  std::vector<std::uint32_t*> places;
   for (const Chunk& c : chunks) {
-    const std::uint32_t* from = buffers[c.worker].data() + c.begin;
-    batch.ids.insert(batch.ids.end(), from, from + c.count);
+    places.push_back(to);
+    to += c.count;
   }
+  parallel_for(chunks.size(), num_threads, {}, [&](unsigned, std::size_t item) {
+    const Chunk& c = chunks[item];
+    std::copy_n(buffers[c.worker].data() + c.begin, c.count, places[item]);
+  });
   return batch;
 }
 

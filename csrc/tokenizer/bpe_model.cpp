@@ -1,7 +1,8 @@
 #include "bpe_model.h"
 
 #include <algorithm>
-#include <cstring>
+#include <functional>
+#include <limits>
 
 #include "byte_alphabet.h"
 #include "errors.h"
@@ -9,7 +10,7 @@
 namespace llmcore::tokenizer {
 namespace {
 
-constexpr std::size_t kShortPiece = 64;
+constexpr std::size_t kShortPiece = 128;
 
 std::string quote(std::string_view text) { return "\"" + std::string(text.substr(0, 64)) + "\""; }
 
@@ -113,40 +114,52 @@ std::size_t BpeModel::encode_piece(const std::uint8_t* piece, std::size_t size, 
   }
   load_bytes(piece, size, out);
   if (size < 2) return size;
-  scratch.ranks.resize(size);
-  for (std::size_t i = 0; i + 1 < size; ++i) {
-    scratch.ranks[i] = byte_pair_rank_[piece[i] * 256u + piece[i + 1]];
-  }
   scratch.num_steps += size;
-  return size <= kShortPiece ? merge_short(out, size, scratch) : merge_long(out, size, scratch);
+  return size <= kShortPiece ? merge_short(piece, out, size, scratch)
+                             : merge_long(piece, out, size, scratch);
 }
 
-// Quadratic, but the arrays stay in one or two cache lines.
-std::size_t BpeModel::merge_short(std::uint32_t* ids, std::size_t size,
+// Symbols stay where their first byte is. Each open pair is rank * 128 + position in one number, so
+// that the next merge is a plain minimum, which the compiler vectorises.
+std::size_t BpeModel::merge_short(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
                                   MergeScratch& scratch) const {
-  std::uint32_t* ranks = scratch.ranks.data();
-  while (size > 1) {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i + 1 < size; ++i) {
-      if (ranks[i] < ranks[best]) best = i;
-    }
-    const std::uint32_t rank = ranks[best];
-    if (rank == kNoRank) break;
-    scratch.num_steps += size;
-    ids[best] = merged_id_[rank];
-    std::memmove(ids + best + 1, ids + best + 2, (size - best - 2) * sizeof *ids);
-    std::memmove(ranks + best, ranks + best + 1, (size - best - 2) * sizeof *ranks);
-    --size;
-    if (best > 0) ranks[best - 1] = ranks_.find(ids[best - 1], ids[best]);
-    if (best + 1 < size) ranks[best] = ranks_.find(ids[best], ids[best + 1]);
+  constexpr std::int32_t kNone = std::numeric_limits<std::int32_t>::max();
+  static_assert(kShortPiece == 128 && kMaxMerges < 1u << 24);
+  std::int32_t open[kShortPiece];
+  std::uint8_t next[kShortPiece + 1], prev[kShortPiece + 1];
+  const auto pack = [](std::uint32_t rank, std::size_t at) {
+    return rank == kNoRank ? kNone : static_cast<std::int32_t>(rank << 7 | at);
+  };
+  for (std::size_t i = 0; i < size; ++i) {
+    next[i] = static_cast<std::uint8_t>(i + 1);
+    prev[i + 1] = static_cast<std::uint8_t>(i);
+    open[i] = i + 1 < size ? pack(byte_pair_rank_[piece[i] * 256u + piece[i + 1]], i) : kNone;
   }
-  return size;
+  for (;;) {
+    std::int32_t best = kNone;
+    for (std::size_t i = 0; i < size; ++i) best = std::min(best, open[i]);
+    if (best == kNone) break;
+    scratch.num_steps += size;
+    const std::size_t i = best & 127;
+    const std::size_t gone = next[i];
+    const std::size_t after = next[gone];
+    ids[i] = merged_id_[static_cast<std::uint32_t>(best) >> 7];
+    open[gone] = kNone;
+    next[i] = static_cast<std::uint8_t>(after);
+    prev[after] = static_cast<std::uint8_t>(i);
+    open[i] = after < size ? pack(ranks_.find(ids[i], ids[after]), i) : kNone;
+    if (i > 0) open[prev[i]] = pack(ranks_.find(ids[prev[i]], ids[i]), prev[i]);
+  }
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < size; i = next[i]) ids[count++] = ids[i];
+  return count;
 }
 
 // Linked list of symbols under a heap of (rank, position); stale entries are dropped when popped.
-std::size_t BpeModel::merge_long(std::uint32_t* ids, std::size_t size,
+std::size_t BpeModel::merge_long(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
                                  MergeScratch& scratch) const {
   const auto last = static_cast<std::uint32_t>(size - 1);
+  scratch.ranks.resize(size);
   std::uint32_t* ranks = scratch.ranks.data();
   ranks[last] = kNoRank;
   scratch.prev.resize(size);
@@ -158,6 +171,7 @@ std::size_t BpeModel::merge_long(std::uint32_t* ids, std::size_t size,
   for (std::uint32_t i = 0; i <= last; ++i) {
     prev[i] = i - 1;
     next[i] = i + 1;
+    if (i < last) ranks[i] = byte_pair_rank_[piece[i] * 256u + piece[i + 1]];
     if (ranks[i] != kNoRank) heap.push_back(static_cast<std::uint64_t>(ranks[i]) << 32 | i);
   }
   std::make_heap(heap.begin(), heap.end(), std::greater<>());

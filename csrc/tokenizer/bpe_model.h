@@ -57,8 +57,10 @@ class BpeModel {
   void add_tokens(const std::vector<std::string_view>& tokens);
   void add_merges(const std::vector<std::pair<std::string_view, std::string_view>>& merges);
   void load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const;
-  std::size_t merge_short(std::uint32_t* ids, std::size_t size, MergeScratch& scratch) const;
-  std::size_t merge_long(std::uint32_t* ids, std::size_t size, MergeScratch& scratch) const;
+  std::size_t merge_short(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
+                          MergeScratch& scratch) const;
+  std::size_t merge_long(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
+                          MergeScratch& scratch) const;
 
   std::string bytes_;
   std::vector<std::uint64_t> starts_;

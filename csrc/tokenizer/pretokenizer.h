@@ -7,8 +7,13 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "unicode_tables.h"
 
@@ -79,9 +84,45 @@ inline CharClass char_class(const std::uint8_t* p, const std::uint8_t* end, unsi
   return class_of_code_point(c);
 }
 
+#if defined(__SSE2__)
+// Sixteen bytes at a time over ASCII letters, then over spaces; scalar code does the rest.
+inline const std::uint8_t* skip_ascii_letters(const std::uint8_t* p, const std::uint8_t* end) {
+  while (end - p >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    // 'a'..'z' become the 26 smallest signed bytes.
+    const __m128i shifted = _mm_add_epi8(lower, _mm_set1_epi8(static_cast<char>(0x80 - 'a')));
+    const __m128i letters = _mm_cmplt_epi8(shifted, _mm_set1_epi8(static_cast<char>(0x80 + 26)));
+    const unsigned rest = ~static_cast<unsigned>(_mm_movemask_epi8(letters)) & 0xFFFF;
+    if (rest != 0) return p + std::countr_zero(rest);
+    p += 16;
+  }
+  return p;
+}
+
+inline const std::uint8_t* skip_ascii_spaces(const std::uint8_t* p, const std::uint8_t* end) {
+  while (end - p >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i spaces = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
+    const unsigned rest = ~static_cast<unsigned>(_mm_movemask_epi8(spaces)) & 0xFFFF;
+    if (rest != 0) return p + std::countr_zero(rest);
+    p += 16;
+  }
+  return p;
+}
+#else
+inline const std::uint8_t* skip_ascii_letters(const std::uint8_t* p, const std::uint8_t*) {
+  return p;
+}
+inline const std::uint8_t* skip_ascii_spaces(const std::uint8_t* p, const std::uint8_t*) {
+  return p;
+}
+#endif
+
 // First position at or after p whose character is not of class `cls`.
 inline const std::uint8_t* skip_class(const std::uint8_t* p, const std::uint8_t* end,
                                       CharClass cls) {
+  if (cls == kLetter) p = skip_ascii_letters(p, end);
   while (p < end) {
     const std::uint8_t got = detail::kByteClass[*p];
     if (got == cls) {
@@ -109,8 +150,8 @@ inline const std::uint8_t* skip_contraction(const std::uint8_t* p, const std::ui
 
 // A run of white space leaves its last character to the word that follows it.
 inline const std::uint8_t* skip_spaces(const std::uint8_t* p, const std::uint8_t* end) {
-  const std::uint8_t* last = p;
-  const std::uint8_t* q = p;
+  const std::uint8_t* q = skip_ascii_spaces(p, end);
+  const std::uint8_t* last = q > p ? q - 1 : p;
   while (q < end) {
     unsigned length = 0;
     if (char_class(q, end, length) != kSpace) return last > p ? last : q;
