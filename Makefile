@@ -25,7 +25,8 @@ SOURCES := $(shell find csrc cmake python -type f \
 	\( -name '*.py' -o -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cmake' \
 	-o -name '*.in' -o -name '*.txt' -o -name 'py.typed' \) 2>/dev/null) \
 	$(wildcard CMakeLists.txt pyproject.toml)
-CXX_SOURCES := $(shell find csrc benchmarks/cpp tests/csrc -type f \
+# Generated tables (*_tables.h) are data and keep their own layout.
+CXX_SOURCES := $(shell find csrc benchmarks/cpp tests/csrc -type f ! -name '*_tables.h' \
 	\( -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu' \) 2>/dev/null)
 # clang-tidy reads the rooms that need neither Torch nor Python headers.
 TIDY_SOURCES := $(filter csrc/core/%.cpp csrc/cpu/%.cpp csrc/tokenizer/%.cpp csrc/runtime/%.cpp,$(CXX_SOURCES))

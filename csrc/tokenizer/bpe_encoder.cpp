@@ -59,7 +59,7 @@ void BpeEncoder::release(std::unique_ptr<Workspace> work) const {
   for (auto& slot : idle_) {
     Workspace* expected = nullptr;
     if (slot.compare_exchange_strong(expected, work.get())) {
-      work.release();
+      static_cast<void>(work.release());  // the slot owns it now
       return;
     }
   }

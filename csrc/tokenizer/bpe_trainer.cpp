@@ -204,6 +204,7 @@ class Trainer {
   // Every occurrence in the words of `positions`, including those that other lists name.
   void widen_to_words(std::uint32_t left, std::uint32_t right) {
     std::vector<std::uint32_t> words;
+    words.reserve(positions_.size());
     for (const std::uint32_t p : positions_) words.push_back(cells_[p].word);
     std::sort(words.begin(), words.end());
     words.erase(std::unique(words.begin(), words.end()), words.end());
