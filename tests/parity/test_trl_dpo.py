@@ -114,6 +114,7 @@ def test_loss_gradients_and_metrics_equal_trl(
     root: Path, encoded: list[EncodedPair], make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer()
+    trainer.model.train()
     theirs = trainer.compute_loss(trainer.model, _trl_batch(encoded))
     theirs.backward()
     policy, logprobs, loss, _ = _ours(root, encoded)
@@ -143,7 +144,7 @@ def test_loss_gradients_and_metrics_equal_trl(
 def test_conservative_dpo_equals_trl_aot_on_single_pairs(
     root: Path, encoded: list[EncodedPair], make_trainer: MakeTrainer
 ) -> None:
-    # trl 1.16 has no smoothed sigmoid loss; its AOT loss on a batch of one pair is the same formula.
+    # trl 1.16 has no smoothed sigmoid loss; AOT on a batch of one pair is the same formula.
     trainer = make_trainer(loss_type="aot", label_smoothing=0.1)
     _, _, loss, _ = _ours(root, encoded, label_smoothing=0.1)
     for k, pair in enumerate(encoded):
