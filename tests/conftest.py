@@ -1,4 +1,4 @@
-"""What every test shares: annotations enforced at call time, two Torch threads, toy data."""
+"""What every test shares: annotations enforced at call time, one Torch thread, toy data."""
 
 import os
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ install_import_hook("llmcore", "beartype.beartype")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_torch_threads() -> Iterator[None]:
-    """Run every test on the same number of threads, so that timings and reductions compare."""
+def one_torch_thread() -> Iterator[None]:
+    """Toy models gain nothing from a second thread, and spin for minutes on a busy machine."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 

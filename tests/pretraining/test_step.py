@@ -133,10 +133,10 @@ def test_an_untrained_model_knows_nothing():
 
 
 def test_the_first_loss_of_a_fresh_model_falls():
-    state, rows = toy_state(), random_rows(4)
-    step = make_pretrain_step(OptimConfig(peak_lr=1e-2, warmup_steps=1), num_steps=30)
+    state, rows = toy_state(), [concatenate_rows(random_rows(4))]
+    step = make_pretrain_step(OptimConfig(peak_lr=2e-2, warmup_steps=1), num_steps=15)
     losses = []
-    for _ in range(30):
+    for _ in range(15):
         losses.append(step(state, rows)["loss"])
         state.step += 1
     assert losses[-1] < 0.5 * losses[0]
