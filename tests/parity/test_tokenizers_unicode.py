@@ -25,12 +25,12 @@ def pieces(text: str) -> list[str]:
 
 
 def test_every_code_point_splits_as_theirs() -> None:
-    """Letters stick to letters, numbers to numbers, symbols to symbols; white space to none."""
+    """A letter joins the a, a number both 1s, a symbol the !, white space nothing."""
     theirs = hf.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     code_points = [c for c in range(0x110000) if c not in SURROGATES]
     for start in range(0, len(code_points), 128):
         chars = [chr(c) for c in code_points[start : start + 128]]
-        text = "".join(f"a{c}a 1{c}1 !{c}! {c}{c}\n" for c in chars)
+        text = "".join(f"a{c}1{c}1{c}!\n" for c in chars)
         spans = [span for _, span in theirs.pre_tokenize_str(text)]
         want = [text[a:b] for a, b in spans]
         assert pieces(text) == want

@@ -80,7 +80,7 @@ def _check_arguments(vocab_size: int, specials: list[str], min_frequency: int) -
 
 
 def _batches(source: Iterable[str]) -> Iterator[tuple[list[str], int]]:
-    """Lists of texts of about 8 million characters, so that threads have work and memory is bound."""
+    """Lists of texts of about 8 million characters: work for threads, a bound on memory."""
     if isinstance(source, str | bytes):
         raise DataError(
             "train: source must be an iterable of texts, got one text; wrap it in a list"
