@@ -31,14 +31,28 @@ def held_out_exercises(
     *,
     num_exercises: int,
     seed: int,
+    unseen_words: bool = False,
 ) -> list[Exercise]:
-    """Draw exercises whose words, inputs and wordings never occur in `training`.
+    """Draw exercises whose inputs and wordings never occur in `training`.
 
-    Skills without words (digits, sums) are kept apart by their inputs.
+    Args:
+        skills: Those of `training`.
+        words: As for `training_exercises`.
+        training: Its inputs are left out.
+        num_exercises: Over all skills, fewer if their inputs run out.
+        seed: As for `training_exercises`.
+        unseen_words: Compose the inputs from words that occur in no training exercise, the
+            stricter test; otherwise from the training words, in new combinations.
     """
-    _, words_kept = split_words(words)
     seen = {_input_of(exercise) for exercise in training}
-    return _draw(skills, words_kept, num_exercises, seed=seed, held_out=True, forbidden=seen)
+    return _draw(
+        skills,
+        split_words(words)[unseen_words],
+        num_exercises,
+        seed=seed,
+        held_out=True,
+        forbidden=seen,
+    )
 
 
 def _draw(
