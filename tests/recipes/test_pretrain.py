@@ -1,16 +1,21 @@
-"""The sizes that the recipes' docstrings claim."""
+"""What the pre-training recipes claim about themselves."""
 
 import pytest
 
-from llmcore.recipes import pretrain
+from llmcore.recipes import pretrain, quickstart
 
 
-@pytest.mark.parametrize(
-    ("recipe", "million_params", "million_tokens"),
-    [(pretrain.tiny, 1.4, 5), (pretrain.small, 34, 600)],
-)
-def test_docstring_sizes_hold_within_ten_percent(recipe, million_params, million_tokens):
-    built = recipe()
-    assert built.num_params() / 1e6 == pytest.approx(million_params, rel=0.1)
-    assert built.num_tokens() / 1e6 == pytest.approx(million_tokens, rel=0.1)
-    assert f"{million_params} million parameters on {million_tokens} million" in recipe.__doc__
+def test_small_has_the_size_that_its_docstring_claims():
+    built = pretrain.small()
+    assert built.num_params() / 1e6 == pytest.approx(34, rel=0.05)
+    assert built.num_tokens() / 1e6 == pytest.approx(600, rel=0.05)
+    assert "34 million parameters on 600 million tokens" in (pretrain.small.__doc__ or "")
+
+
+def test_tiny_is_the_quickstarts_own_stage():
+    built, whole = pretrain.tiny(), quickstart()
+    assert (built.model, built.train, built.optim) == (
+        whole.model,
+        whole.pretrain.train,
+        whole.pretrain.optim,
+    )

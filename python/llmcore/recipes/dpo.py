@@ -2,19 +2,23 @@
 
 from llmcore.alignment import DPOConfig
 from llmcore.optim import OptimConfig
+from llmcore.recipes.quickstart import quickstart
 from llmcore.training import TrainConfig
 
 
 def tiny() -> DPOConfig:
-    """The tuned quickstart model on the preference pairs that quickstart generates.
+    """The quickstart's preference alignment by itself: a minute on two CPU cores.
 
-    Minutes on two CPU cores. Set `init_from` and `train_data` for a model and pairs of your own.
+    Starts from the model and the pairs that `llmcore quickstart` leaves; set `init_from` and
+    `train_data` for your own.
     """
+    whole = quickstart()
     return DPOConfig(
         init_from="runs/quickstart/sft",
         train_data="runs/quickstart/data/dpo_train.jsonl",
-        optim=OptimConfig(peak_lr=1e-4, warmup_steps=10, weight_decay=0.0),
-        train=TrainConfig(num_steps=150, rows_per_batch=16, seq_len=256),
+        beta=whole.dpo_beta,
+        optim=whole.dpo.optim,
+        train=whole.dpo.train,
     )
 
 

@@ -3,30 +3,21 @@
 from llmcore.models import DecoderConfig
 from llmcore.optim import OptimConfig
 from llmcore.pretraining import PretrainConfig
+from llmcore.recipes.quickstart import quickstart
 from llmcore.training import TrainConfig
-
-QUICKSTART_TOKENIZER = "runs/quickstart/tokenizer"
 
 
 def tiny() -> PretrainConfig:
-    """About 1.4 million parameters on 5 million tokens: minutes on two CPU cores.
+    """The quickstart's pre-training stage by itself: minutes on two CPU cores.
 
-    Starts from the tokenizer that `llmcore quickstart` leaves (at most 4,096 ids).
+    Starts from the tokenizer that `llmcore quickstart` leaves.
     """
+    whole = quickstart()
     return PretrainConfig(
-        tokenizer=QUICKSTART_TOKENIZER,
-        model=DecoderConfig(
-            vocab_size=4096,
-            hidden_size=128,
-            intermediate_size=384,
-            num_layers=4,
-            num_heads=4,
-            num_kv_heads=2,
-            head_dim=32,
-            max_seq_len=512,
-        ),
-        optim=OptimConfig(peak_lr=3e-3, warmup_steps=50),
-        train=TrainConfig(num_steps=1200, rows_per_batch=16, seq_len=256),
+        tokenizer="runs/quickstart/tokenizer",
+        model=whole.model,
+        optim=whole.pretrain.optim,
+        train=whole.pretrain.train,
     )
 
 

@@ -1,20 +1,23 @@
 """Instruction-tuning recipes."""
 
 from llmcore.optim import OptimConfig
+from llmcore.recipes.quickstart import quickstart
 from llmcore.training import TrainConfig
 from llmcore.tuning import SFTConfig
 
 
 def tiny() -> SFTConfig:
-    """The pre-trained quickstart model on the instructions that quickstart generates.
+    """The quickstart's instruction tuning by itself: minutes on two CPU cores.
 
-    Minutes on two CPU cores. Set `init_from` and `train_data` for a model and chats of your own.
+    Starts from the model and the chats that `llmcore quickstart` leaves; set `init_from` and
+    `train_data` for your own.
     """
+    whole = quickstart()
     return SFTConfig(
         init_from="runs/quickstart/pretrain",
         train_data="runs/quickstart/data/sft_train.jsonl",
-        optim=OptimConfig(peak_lr=1e-3, warmup_steps=20, weight_decay=0.0),
-        train=TrainConfig(num_steps=400, rows_per_batch=16, seq_len=256),
+        optim=whole.sft.optim,
+        train=whole.sft.train,
     )
 
 
