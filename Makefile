@@ -119,6 +119,29 @@ test: setup $(TEST_DEPS_STAMP) $(DEV_DEPS_STAMP) ## run the test suite
 test-gpu: setup $(TEST_DEPS_STAMP) ## run the tests that need a GPU
 	$(PY) -m pytest -m 'gpu or sm90' $(PYTEST_ARGS)
 
+# The sanitizer build has a prefix of its own; Python itself is not sanitized, so the runtime is
+# preloaded and leaks of the interpreter are not looked for.
+ASAN_DIR := build/asan
+.PHONY: test-asan
+test-asan: setup $(TEST_DEPS_STAMP) ## run the native tests under AddressSanitizer and UBSan
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --preset asan -DPython_EXECUTABLE="$(CURDIR)/$(PY)"
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build --preset asan
+	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  PYTHONPATH=$(ASAN_DIR)/python $(PY) -m pytest tests/ops tests/tokenizers -m 'not compile and not gpu' $(PYTEST_ARGS)
+
+# ---------------------------------------------------------------- numbers
+
+BENCHMARKS := $(filter-out benchmarks/support/%,$(sort $(wildcard benchmarks/*/bench_*.py)))
+.PHONY: bench
+bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, one after the other
+	@for file in $(BENCHMARKS); do echo "== $$file"; PYTHONPATH=. $(PY) "$$file" || exit 1; done
+
+.PHONY: bench-gpu
+bench-gpu: setup $(TEST_DEPS_STAMP) ## run the op benchmarks on the GPU
+	@for file in $(filter benchmarks/ops/%,$(BENCHMARKS)); do \
+	  echo "== $$file"; PYTHONPATH=. $(PY) "$$file" --device cuda || exit 1; done
+
 .PHONY: docs
 docs: setup $(TEST_DEPS_STAMP) ## check the documentation: links resolve and the README's Python runs
 	$(PY) -m pytest tests/architecture/test_docs.py $(PYTEST_ARGS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmcore.recipes import pretrain, dpo
+from llmcore.recipes import dpo, pretrain
 
 PAIRS = [(dpo.tiny, pretrain.tiny), (dpo.small, pretrain.small)]
 
