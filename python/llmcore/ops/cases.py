@@ -43,7 +43,8 @@ class OpSpec:
     registered: str = ""
     """Name of the registered op, `llmcore::...`, for opcheck; empty: `llmcore::<name>`."""
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16, torch.float16)
-    differentiable: bool = True
+    grads: tuple[int, ...] = ()
+    """Positions of the arguments that have a gradient."""
     exact: bool = False
     """Outputs must equal the reference bit for bit (integer outputs)."""
 

@@ -61,6 +61,10 @@ def adamw_(
     if not params:
         return
     chosen = choose("adamw_", BACKENDS, params[0].device.type)
+    if chosen == TORCH and torch.compiler.is_compiling():
+        lists = (list(params), list(grads), list(exp_avgs), list(exp_avg_sqs))
+        adamw_op_(*lists, step, lr, *betas, eps, weight_decay)
+        return
     step_fn = adamw_torch_ if chosen == TORCH else adamw_reference_
     step_fn(
         params,

@@ -81,5 +81,4 @@ SPEC = OpSpec(
     wrong=wrong,
     dispatcher=_dispatcher,
     dtypes=(torch.float32,),
-    differentiable=False,
 )

@@ -82,6 +82,7 @@ SPEC = OpSpec(
     name="attention",
     public=attention,
     reference=attention_reference,
+    grads=(0, 1, 2),
     cases=cases,
     wrong=wrong,
     dispatcher=_dispatcher,

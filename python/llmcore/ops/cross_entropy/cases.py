@@ -56,6 +56,7 @@ SPEC = OpSpec(
     name="cross_entropy",
     public=cross_entropy,
     reference=cross_entropy_reference,
+    grads=(0,),
     cases=cases,
     wrong=wrong,
     dispatcher=_dispatcher,

@@ -39,6 +39,7 @@ SPEC = OpSpec(
     name="rms_norm",
     public=rms_norm,
     reference=rms_norm_reference,
+    grads=(0, 1),
     cases=cases,
     wrong=wrong,
     dispatcher=lambda x, weight, *, eps=1e-6: (x, weight, eps),

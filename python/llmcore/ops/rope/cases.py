@@ -47,6 +47,7 @@ SPEC = OpSpec(
     name="rope",
     public=rope,
     reference=rope_reference,
+    grads=(0,),
     cases=cases,
     wrong=wrong,
     dispatcher=lambda x, cos, sin, *, interleaved=False: (x, cos, sin, interleaved),

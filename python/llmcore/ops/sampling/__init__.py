@@ -54,6 +54,8 @@ def sample(
     _check(logits, seeds, positions)
     _check_numbers(temperature, top_k, top_p)
     chosen = choose("sample", BACKENDS, logits.device.type)
+    if chosen == TORCH and torch.compiler.is_compiling():
+        return sample_op(logits, temperature, top_k, top_p, seeds, positions)
     draw = sample_torch if chosen == TORCH else sample_reference
     return draw(
         logits,

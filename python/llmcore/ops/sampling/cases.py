@@ -64,6 +64,5 @@ SPEC = OpSpec(
         seeds,
         positions,
     ),
-    differentiable=False,
     exact=True,
 )

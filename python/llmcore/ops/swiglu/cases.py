@@ -38,6 +38,7 @@ SPEC = OpSpec(
     name="swiglu",
     public=swiglu,
     reference=swiglu_reference,
+    grads=(0, 1),
     cases=cases,
     wrong=wrong,
     dispatcher=lambda gate, up: (gate, up),

@@ -1,0 +1,114 @@
+// rms_norm kernels against memcpy, on warm buffers: no Torch, no allocation inside the clock.
+//   bench_rms_norm [threads] [rounds]        LLMCORE_CPU_ISA chooses the kernels
+// One line per (pass, dtype, shape): median ms, GB/s, and % of the memcpy of as many bytes that was
+// timed in the same rounds.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "cpu/kernel_table.h"
+#include "ops/rms_norm.h"
+
+namespace {
+
+int num_threads = 1;
+
+void run_parallel(int64_t begin, int64_t end, int64_t, llmcore::ParallelFor::Body body,
+                  void* context) {
+  const int64_t share = (end - begin + num_threads - 1) / num_threads;
+  std::vector<std::thread> workers;
+  for (int64_t at = begin + share; at < end; at += share) {
+    workers.emplace_back(body, at, std::min(at + share, end), context);
+  }
+  body(begin, std::min(begin + share, end), context);
+  for (std::thread& worker : workers) worker.join();
+}
+
+constexpr llmcore::ParallelFor kThreads{run_parallel};
+
+double seconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> times) {
+  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  return times[times.size() / 2];
+}
+
+struct Buffers {
+  std::vector<char> x, dy, y, weight, dweight;
+  std::vector<float> partials;
+};
+
+void copy_bytes(const std::vector<char>& from, std::vector<char>& to) {
+  const auto body = [&](int64_t begin, int64_t end) {
+    std::memcpy(to.data() + begin, from.data() + begin, static_cast<size_t>(end - begin));
+  };
+  kThreads(0, static_cast<int64_t>(to.size()), 1, body);
+}
+
+void bench(int64_t rows, int64_t cols, llmcore::DType dtype, int rounds) {
+  const int64_t bytes = rows * cols * llmcore::element_size(dtype);
+  const int64_t width = cols * llmcore::element_size(dtype);
+  const int64_t num_partials = llmcore::cpu::rms_norm_num_partials(rows);
+  const auto size = static_cast<size_t>(bytes);
+  Buffers at{std::vector<char>(size, 1),
+             std::vector<char>(size, 1),
+             std::vector<char>(size),
+             std::vector<char>(static_cast<size_t>(width), 1),
+             std::vector<char>(static_cast<size_t>(width)),
+             std::vector<float>(static_cast<size_t>(num_partials * cols))};
+  const llmcore::RmsNormArgs forward{at.x.data(), at.weight.data(), at.y.data(), rows, cols, 1e-6f,
+                                     dtype};
+  const llmcore::RmsNormBackwardArgs backward{at.dy.data(),
+                                              at.x.data(),
+                                              at.weight.data(),
+                                              at.y.data(),
+                                              at.dweight.data(),
+                                              at.partials.data(),
+                                              num_partials,
+                                              rows,
+                                              cols,
+                                              1e-6f,
+                                              dtype};
+  std::vector<double> copies, forwards, backwards;
+  for (int round = 0; round <= rounds; ++round) {
+    const double copied = seconds([&] { copy_bytes(at.x, at.y); });
+    const double went = seconds([&] { llmcore::cpu::rms_norm(forward, kThreads); });
+    const double came = seconds([&] { llmcore::cpu::rms_norm_backward(backward, kThreads); });
+    if (round == 0) continue;  // warm-up
+    copies.push_back(copied);
+    forwards.push_back(went);
+    backwards.push_back(came);
+  }
+  const double copy_rate = 2.0 * static_cast<double>(bytes) / median(copies) / 1e9;
+  const auto print = [&](const char* pass, double time, double arrays) {
+    const double rate = arrays * static_cast<double>(bytes) / time / 1e9;
+    std::printf("%-9s %-9s %6ldx%-6ld %8.3f ms %7.2f GB/s %5.0f %% of copy (%.2f GB/s)\n", pass,
+                llmcore::dtype_name(dtype), static_cast<long>(rows), static_cast<long>(cols),
+                1e3 * time, rate, 100 * rate / copy_rate, copy_rate);
+  };
+  print("forward", median(forwards), 2);
+  print("backward", median(backwards), 3);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  num_threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 1;
+  const int rounds = argc > 2 ? std::max(1, std::atoi(argv[2])) : 15;
+  std::printf("isa %s, %d threads, %d rounds\n", llmcore::cpu::isa_in_use(), num_threads, rounds);
+  for (llmcore::DType dtype : {llmcore::DType::kFloat32, llmcore::DType::kBFloat16}) {
+    const int64_t narrow = dtype == llmcore::DType::kFloat32 ? 1 : 2;
+    bench(16384 * narrow, 1024, dtype, rounds);  // 64 MiB: memory
+    bench(8192, 192, dtype, rounds);             // cache
+  }
+  return 0;
+}
