@@ -36,6 +36,11 @@ class Layout:
         return self.root / "data" / "exercises_held_out.jsonl"
 
     @property
+    def exercises_unseen_words(self) -> Path:
+        """As `exercises_held_out`, from words that occur in no training exercise."""
+        return self.root / "data" / "exercises_unseen_words.jsonl"
+
+    @property
     def dpo_train(self) -> Path:
         """Preference rows."""
         return self.root / "data" / "dpo_train.jsonl"

@@ -1,5 +1,6 @@
 """What the run measures after each stage, on data held out before training."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,9 @@ def measure_chat(config: PipelineConfig, layout: Layout, stage: str) -> dict[str
         "samples": _samples(answers),
         "style_samples": _style_samples(model, tokenizer, requests[:6]),
     }
+    if stage == "sft":
+        unseen = _ask(model, tokenizer, layout.exercises_unseen_words)
+        metrics["exact_match_unseen_words"] = exact_match(unseen)
     if stage == "dpo":
         reference, _ = load(layout, "sft")
         questions = [a.question.prompt for a in answers][: len(requests)]
@@ -88,6 +92,11 @@ def load(layout: Layout, stage: str) -> tuple[Decoder, Tokenizer]:
     """Model and tokenizer of a finished stage."""
     path = layout.stage(stage)
     return load_pretrained(path, dtype=torch.float32), Tokenizer.load(path)
+
+
+def _ask(model: Decoder, tokenizer: Tokenizer, path: Path) -> list[Answer]:
+    params = SamplingParams(max_new_tokens=_MAX_ANSWER_TOKENS, stop_ids=tuple(_stops(tokenizer)))
+    return answer_questions(model, tokenizer, read_questions(path), params=params)
 
 
 def _framed(documents: TokenizedDocuments, separator_id: int) -> list[np.ndarray]:

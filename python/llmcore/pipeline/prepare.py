@@ -21,7 +21,7 @@ from llmcore.pipeline.layout import Layout
 from llmcore.tokenizers import Tokenizer
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-_MIN_WORDS = 400
+_NUM_WORDS = 600
 
 
 def gather_documents(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
@@ -67,26 +67,27 @@ def train_tokenizer(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
 def generate_chats(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
     """Write the instruction data, the held-out exercises and the preference pairs."""
     train, _ = split(config, layout)
-    words = exercise_words(
-        (document.text for document in train), Tokenizer.load(layout.tokenizer)
-    )
+    words = exercise_words((document.text for document in train), Tokenizer.load(layout.tokenizer))
     seed = config.data_seed
     exercises = draw_training_exercises(
         SKILLS, words, num_exercises=config.num_exercises, seed=seed
     )
-    held_out = held_out_exercises(
-        SKILLS,
-        words,
-        exercises,
-        num_exercises=config.num_eval_exercises * len(SKILLS),
-        seed=seed,
+    num_held_out = config.num_eval_exercises * len(SKILLS)
+    held_out, unseen = (
+        held_out_exercises(
+            SKILLS,
+            words,
+            exercises,
+            num_exercises=num_held_out,
+            seed=seed,
+            unseen_words=unseen_words,
+        )
+        for unseen_words in (False, True)
     )
     styles = style_pairs(num_pairs=config.num_style_chats, seed=seed, held_out=False)
     write_conversations(layout.sft_train, _chats(exercises, styles, seed=seed))
-    write_questions(
-        layout.exercises_held_out,
-        (Question(group=e.skill, prompt=e.prompt, answer=e.answer) for e in held_out),
-    )
+    write_questions(layout.exercises_held_out, map(_question, held_out))
+    write_questions(layout.exercises_unseen_words, map(_question, unseen))
     pairs = style_pairs(num_pairs=config.num_pairs, seed=seed + 1, held_out=False)
     held_out_pairs = style_pairs(num_pairs=config.num_eval_pairs, seed=seed + 1, held_out=True)
     write_preferences(layout.dpo_train, map(_preference, pairs))
@@ -113,10 +114,10 @@ def split(config: PipelineConfig, layout: Layout) -> tuple[list[Document], list[
 def exercise_words(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
     """Frequent short words of the texts; where these have few, words of Python's documents join."""
     words = frequent_words(texts)
-    if len(words) < _MIN_WORDS:
+    if len(words) < _NUM_WORDS:
         more = frequent_words(d.text for d in python_documents(max_bytes=1_000_000))
         words = list(dict.fromkeys([*words, *more]))
-    return short_words(words, tokenizer)
+    return short_words(words, tokenizer, num_words=_NUM_WORDS)
 
 
 def _up_to(documents: Iterator[Document], max_bytes: int) -> Iterator[Document]:
@@ -148,6 +149,10 @@ def _chats(
     answered += [(s.prompt, s.warm if w else s.flat) for s, w in zip(styles, warm, strict=True)]
     for prompt, answer in answered:
         yield [Message(role="user", content=prompt), Message(role="assistant", content=answer)]
+
+
+def _question(exercise: Exercise) -> Question:
+    return Question(group=exercise.skill, prompt=exercise.prompt, answer=exercise.answer)
 
 
 def _preference(pair: StylePair) -> PreferencePair:

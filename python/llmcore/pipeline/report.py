@@ -121,9 +121,11 @@ def _skills(metrics: dict[str, Any]) -> str:
             f"{_text(skill)} <small>(expected to be too hard)</small>" if skill in hard else skill
         )
         shares = (chat[stage]["exact_match_by_skill"].get(skill, 0.0) for stage in chat)
-        rows.append([name, *(f"{100 * share:.1f}" for share in shares)])
-    rows.append(["<b>all</b>", *(f"<b>{100 * chat[s]['exact_match']:.1f}</b>" for s in chat)])
-    return _table(("skill", "pre-trained", "tuned", "aligned"), rows)
+        unseen = chat["sft"]["exact_match_unseen_words"].get(skill, 0.0)
+        rows.append([name, *(f"{100 * share:.1f}" for share in shares), f"{100 * unseen:.1f}"])
+    means = (f"<b>{100 * chat[s]['exact_match']:.1f}</b>" for s in chat)
+    rows.append(["<b>all</b>", *means, ""])
+    return _table(("skill", "pre-trained", "tuned", "aligned", "tuned, unseen words"), rows)
 
 
 def _answers(samples: Sequence[Mapping[str, Any]]) -> str:

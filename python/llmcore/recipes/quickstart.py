@@ -56,7 +56,7 @@ def _full(data: str) -> PipelineConfig:
         ),
         sft=StageConfig(
             train=TrainConfig(
-                num_steps=2000, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
+                num_steps=2200, rows_per_batch=2, seq_len=256, checkpoint_every=550, log_every=5
             ),
             optim=OptimConfig(peak_lr=1.5e-3, min_lr_ratio=0.01, warmup_steps=60),
         ),

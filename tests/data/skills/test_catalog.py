@@ -38,7 +38,7 @@ def expected(skill: str, request: str, text: str) -> str:
         case "sort digits":
             return " ".join(map(str, sorted(map(int, text.split()))))
         case "upper case":
-            return "".join(chr(ord(letter) - 32) for letter in text)
+            return "".join(x if x == "," else chr(ord(x) - 32) for x in text)
         case _:
             return str(sum(map(int, text.split(" + "))))
 

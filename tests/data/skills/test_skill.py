@@ -8,7 +8,12 @@ from llmcore.errors import DataError
 GREETING = Skill(
     name="greeting",
     hard=False,
-    phrasing=(("", "please"), ("say", "write", "print"), ("{word}", "the word {word}", "x"), ("!",)),
+    phrasing=(
+        ("", "please"),
+        ("say", "write", "print"),
+        ("{word}", "the word {word}", "x"),
+        ("!",),
+    ),
     make=lambda rng, words: Instance(text="", answer=""),
 )
 

@@ -19,11 +19,10 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.train(["cat,dog,the,cat,dog,the" * 20], vocab_size=268)
 
 
-def test_short_words_are_single_tokens(tokenizer):
-    words = ["zebra", "cat", "quiver", "dog"]
-    assert short_words(words, tokenizer, min_words=1) == ["cat", "dog"]
-
-
-def test_too_few_short_words_are_filled_up(tokenizer):
-    words = ["zebra", "cat", "quiver", "dog"]
-    assert short_words(words, tokenizer, min_words=3) == ["zebra", "cat", "dog"]
+@pytest.mark.parametrize(
+    ("num_words", "kept"),
+    [(1, ["cat"]), (2, ["cat", "dog"]), (3, ["zebra", "cat", "dog"]), (9, None)],
+)
+def test_the_shortest_words_are_kept_in_their_order(tokenizer, num_words, kept):
+    words = ["quivers", "zebra", "cat", "dog"]
+    assert short_words(words, tokenizer, num_words=num_words) == (kept or words)

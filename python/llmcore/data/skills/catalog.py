@@ -83,8 +83,8 @@ def _reverse(rng: random.Random, words: Sequence[str]) -> Instance:
 
 
 def _upper(rng: random.Random, words: Sequence[str]) -> Instance:
-    word = rng.choice(words)
-    return Instance(text=word, answer=word.upper())
+    text = ",".join(rng.sample(words, 2))
+    return Instance(text=text, answer=text.upper())
 
 
 def _add(rng: random.Random, words: Sequence[str]) -> Instance:
@@ -234,7 +234,7 @@ SKILLS: tuple[Skill, ...] = (
         phrasing=(
             _POLITE,
             ("write", "print", "put", "show"),
-            ("this word", "the word", "the name below"),
+            ("these words", "both words", "the names below"),
             ("in capitals:", "in upper case:", "in capital letters:", "all in caps:"),
         ),
     ),

@@ -24,16 +24,11 @@ def frequent_words(texts: Iterable[str], *, max_words: int = 2000, min_count: in
     return [word for word, count in ranked[:max_words] if count >= min_count]
 
 
-def short_words(
-    words: Sequence[str], tokenizer: Tokenizer, *, max_tokens: int = 1, min_words: int = 200
-) -> list[str]:
-    """The words of at most `max_tokens` tokens, in their order.
+def short_words(words: Sequence[str], tokenizer: Tokenizer, *, num_words: int) -> list[str]:
+    """The `num_words` words of fewest tokens, of equals the earlier ones, in their order.
 
-    Copying a word of one token is one step of attention, so a small model can learn it. Where
-    fewer than `min_words` are that short, the next shortest fill the list up.
+    Copying a word of one token is one step of attention, so a small model learns it first.
     """
     lengths = {word: len(tokenizer.encode(word)) for word in words}
-    ranked = sorted(words, key=lambda word: lengths[word])
-    num_short = sum(length <= max_tokens for length in lengths.values())
-    kept = set(ranked[: max(num_short, min_words)])
+    kept = set(sorted(words, key=lambda word: lengths[word])[:num_words])
     return [word for word in words if word in kept]
