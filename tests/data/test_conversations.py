@@ -51,6 +51,25 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_unwritable_target_is_a_data_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for target in (tmp_path / "file" / "sft.jsonl", tmp_path):
+        with pytest.raises(DataError, match="cannot write .*: (Not|Is) a directory|File exists"):
+            write_conversations(target, [(USER, GOOD)])
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_file = open
+    monkeypatch.setattr(
+        "builtins.open", lambda path, *args, **kwargs: open_file("/dev/full", *args, **kwargs)
+    )
+    with pytest.raises(DataError, match="cannot write .*: No space left on device"):
+        write_conversations(tmp_path / "sft.jsonl", [(USER, GOOD)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_byte_order_mark_crlf_blank_lines_and_metadata_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "sft.jsonl"
     tagged = ROW[:-1] + ', "skill": "sum"}'

@@ -1,5 +1,6 @@
 """JSONL rows of instruction tuning and preference alignment, checked line by line."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,6 +72,9 @@ def write_conversations(path: str | Path, rows: Iterable[Iterable[Message]]) -> 
 
     Returns:
         The number of rows written.
+
+    Raises:
+        DataError: the file cannot be written; an earlier one is untouched.
     """
     return _write_rows(path, ({"messages": _plain(messages)} for messages in rows))
 
@@ -80,6 +84,9 @@ def write_preferences(path: str | Path, rows: Iterable[PreferencePair]) -> int:
 
     Returns:
         The number of rows written.
+
+    Raises:
+        DataError: the file cannot be written; an earlier one is untouched.
     """
     return _write_rows(
         path,
@@ -206,16 +213,18 @@ def _plain(messages: Iterable[Message]) -> list[dict[str, str]]:
 
 def _write_rows(path: str | Path, rows: Iterable[Mapping[str, object]]) -> int:
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     count = 0
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "w", encoding="utf-8", newline="\n") as file:
             for row in rows:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
         os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return count
