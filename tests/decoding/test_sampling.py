@@ -88,9 +88,7 @@ def test_a_draw_depends_on_its_row_only() -> None:
     assert torch.equal(together[order], permuted)
     for row in range(8):
         cut = slice(row, row + 1)
-        alone = sample_tokens(
-            logits[cut], params, seeds=seeds[cut], positions=positions[cut]
-        )
+        alone = sample_tokens(logits[cut], params, seeds=seeds[cut], positions=positions[cut])
         assert alone.item() == together[row].item()
 
 

@@ -45,7 +45,7 @@ def test_layers_extend_then_advance_together() -> None:
     cache.advance(1)
     keys, _ = cache.extend(1, heads(5.0, 6.0, num_tokens=2), heads(0.0, 0.0, num_tokens=2))
     assert keys[:, :, 0, 0].tolist() == [[1.0, 5.0, 5.0], [2.0, 6.0, 6.0]]
-    assert cache.num_slots == 1
+    assert cache.num_positions == 1
 
 
 def test_padding_is_masked_and_not_counted() -> None:
@@ -59,6 +59,9 @@ def test_padding_is_masked_and_not_counted() -> None:
     mask = cache.keep_mask(1)
     assert mask is not None
     assert mask.tolist() == [[[True] * 4], [[False, False, True, True]]]
+    assert cache.num_positions == 3
+    cache.keep_rows(torch.tensor([1]))
+    assert cache.num_positions == 1
 
 
 def test_without_padding_there_is_no_mask() -> None:

@@ -51,9 +51,7 @@ def test_a_packed_document_is_computed_as_alone(model: Decoder, lengths: list[in
     start = 0
     for length in lengths:
         alone = model(ids[:, start : start + length])
-        torch.testing.assert_close(
-            packed[:, start : start + length], alone, rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(packed[:, start : start + length], alone, rtol=1e-5, atol=1e-5)
         start += length
 
 
@@ -143,20 +141,6 @@ def test_bfloat16_rotates_by_float32_angles(model: Decoder) -> None:
     got = model.to(torch.bfloat16)(ids)
     assert got.dtype == torch.bfloat16
     assert (got - expected).abs().mean() < 0.05 * expected.abs().mean()
-
-
-@pytest.mark.compile
-@pytest.mark.slow
-def test_compiles_into_one_graph(model: Decoder) -> None:
-    ids = random_ids(1, 20)
-    positions, segments = packed_row([8, 12], 20)
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(
-        compiled(ids, positions=positions, segment_ids=segments),
-        model(ids, positions=positions, segment_ids=segments),
-        rtol=1e-5,
-        atol=1e-5,
-    )
 
 
 def test_refusals(model: Decoder) -> None:

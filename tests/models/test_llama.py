@@ -1,4 +1,4 @@
-"""Reading a LLaMA config.json: defaults, both places of the rotary base, refusals that name the field."""
+"""Reading a LLaMA config.json: defaults, the rotary base, refusals that name the field."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_rotary_base_is_found(rope: dict[str, Any]) -> None:
         ({"quantization_config": {"bits": 4}}, "quantization_config must be None"),
         ({"num_attention_heads": 0}, "num_attention_heads must be a positive integer, got 0"),
         ({"num_attention_heads": "4"}, "num_attention_heads must be a positive integer"),
-        ({"hidden_size": "32"}, "hidden_size must be an integer"),
+        ({"hidden_size": "32"}, "hidden_size must be a positive integer, got '32'"),
         ({"vocab_size": None}, "vocab_size is missing"),
         ({"num_key_value_heads": 3}, "num_heads: must be a multiple of num_kv_heads = 3"),
     ],

@@ -67,9 +67,7 @@ def decoder(*, tied: bool) -> Decoder:
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("num_kv_heads", [1, 2, 4])
-def test_their_checkpoint_gives_their_logits(
-    tmp_path: Path, tied: bool, num_kv_heads: int
-) -> None:
+def test_their_checkpoint_gives_their_logits(tmp_path: Path, tied: bool, num_kv_heads: int) -> None:
     theirs = llama(tied=tied, num_kv_heads=num_kv_heads)
     theirs.save_pretrained(tmp_path)
     ours = load_pretrained(tmp_path)
@@ -175,4 +173,6 @@ def test_gradients_equal_theirs(tmp_path: Path) -> None:
     expected = theirs.model.embed_tokens.weight.grad
     torch.testing.assert_close(ours.embed.weight.grad, expected, rtol=1e-4, atol=1e-5)
     expected = theirs.model.layers[1].self_attn.k_proj.weight.grad
-    torch.testing.assert_close(ours.layers[1].attn.k_proj.weight.grad, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        ours.layers[1].attn.k_proj.weight.grad, expected, rtol=1e-4, atol=1e-5
+    )

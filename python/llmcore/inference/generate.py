@@ -139,9 +139,14 @@ class _Batch:
                     continue
                 yield row, token
                 alive[idx] = num_new < self._room[row]
-            if 0 < sum(alive) <= 0.75 * len(alive):
+            if any(alive) and self._should_shrink(sum(alive)):
                 self._drop_finished(alive)
                 alive = [True] * len(self._rows)
+
+    def _should_shrink(self, num_alive: int) -> bool:
+        """Whether finished rows must go: they waste a quarter of the batch, or have no room."""
+        is_full = self._cache.num_positions == self._model.config.max_seq_len
+        return is_full or num_alive <= 0.75 * len(self._rows)
 
     @torch.inference_mode()
     def _step(self) -> list[int]:

@@ -45,13 +45,14 @@ class KVCache:
         self._capacity = capacity
         self._num_slots = 0
         self._num_padding = num_padding
+        self._least_padding = 0 if num_padding is None else int(num_padding.min())
         self._slots = torch.arange(capacity, device=device)
         self._kept = None if num_padding is None else self._slots >= num_padding[:, None]
 
     @property
-    def num_slots(self) -> int:
-        """Slots already filled in every row, padding included."""
-        return self._num_slots
+    def num_positions(self) -> int:
+        """Tokens of the longest row, padding not counted."""
+        return self._num_slots - self._least_padding
 
     @property
     def batch_size(self) -> int:
@@ -110,3 +111,4 @@ class KVCache:
         if self._num_padding is not None and self._kept is not None:
             self._num_padding = self._num_padding[rows]
             self._kept = self._kept[rows]
+            self._least_padding = int(self._num_padding.min())

@@ -90,9 +90,7 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "B T V"]:
         """Logits of the next token at every position; arguments as for `hidden_states`."""
         return self.logits(
-            self.hidden_states(
-                input_ids, positions=positions, segment_ids=segment_ids, cache=cache
-            )
+            self.hidden_states(input_ids, positions=positions, segment_ids=segment_ids, cache=cache)
         )
 
     def hidden_states(
@@ -130,7 +128,7 @@ class Decoder(nn.Module):
         return self.final_norm(x)
 
     def logits(self, hidden: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch V"]:
-        """Project hidden states to the vocabulary, with the embedding matrix if the head is tied."""
+        """Project hidden states to the vocabulary; a tied head is the embedding matrix."""
         head = self.embed if self.lm_head is None else self.lm_head
         return F.linear(hidden, head.weight)
 
@@ -169,7 +167,7 @@ class Decoder(nn.Module):
                 )
         if cache is not None and segment_ids is not None:
             raise ShapeError("decoder: segment_ids must be None when a cache is given")
-        num_past = 0 if cache is None else cache.num_slots
+        num_past = 0 if cache is None else cache.num_positions
         num_total = num_past + input_ids.shape[1]
         if positions is None and num_total > self.config.max_seq_len:
             raise ShapeError(

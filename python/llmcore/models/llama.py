@@ -28,6 +28,14 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "initializer_range": 0.02,
 }
 
+_REQUIRED: Final = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+
 _ONLY_SUPPORTED: Final[dict[str, tuple[Any, ...]]] = {
     "model_type": ("llama",),
     "hidden_act": ("silu",),
@@ -106,17 +114,15 @@ def from_llama_fields(fields: Mapping[str, Any]) -> DecoderConfig:
                 f"config.json: {key} must be {allowed[0]!r} for this decoder, got {fields[key]!r}"
             )
     known = {**_DEFAULTS, **{key: value for key, value in fields.items() if value is not None}}
-    for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"):
+    for key in _REQUIRED:
         if key not in known:
             raise CheckpointError(f"config.json: {key} is missing")
-    num_heads = known.get("num_attention_heads")
-    if not isinstance(num_heads, int) or num_heads < 1:
-        raise CheckpointError(
-            f"config.json: num_attention_heads must be a positive integer, got {num_heads!r}"
-        )
-    known.setdefault("num_key_value_heads", num_heads)
-    if "head_dim" not in known and isinstance(known["hidden_size"], int):
-        known["head_dim"] = known["hidden_size"] // num_heads
+        if not isinstance(known[key], int) or known[key] < 1:
+            raise CheckpointError(
+                f"config.json: {key} must be a positive integer, got {known[key]!r}"
+            )
+    known.setdefault("num_key_value_heads", known["num_attention_heads"])
+    known.setdefault("head_dim", known["hidden_size"] // known["num_attention_heads"])
     values = {ours: known[theirs] for ours, theirs in FIELDS.items() if theirs in known}
     try:
         return DecoderConfig(**values, rope_theta=_rope_theta(fields))

@@ -84,9 +84,7 @@ def load_pretrained(path: str | os.PathLike[str], *, dtype: torch.dtype | None =
         model = Decoder(config)
     weights = _match_weights(model, stored, path)
     dtype = dtype or weights["embed.weight"].dtype
-    model.load_state_dict(
-        {name: weight.to(dtype) for name, weight in weights.items()}, assign=True
-    )
+    model.load_state_dict({name: weight.to(dtype) for name, weight in weights.items()}, assign=True)
     return model
 
 
@@ -142,7 +140,9 @@ def _match_weights(model: Decoder, stored: dict[str, Tensor], path: Path) -> dic
                 f"got {tuple(weight.shape)}"
             )
         if not weight.is_floating_point():
-            raise CheckpointError(f"{path}: tensor {theirs} must be floating point, got {weight.dtype}")
+            raise CheckpointError(
+                f"{path}: tensor {theirs} must be floating point, got {weight.dtype}"
+            )
         if not bool(weight.isfinite().all()):
             raise CheckpointError(f"{path}: tensor {theirs} must be finite, got NaN or infinity")
         weights[ours] = weight

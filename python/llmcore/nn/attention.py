@@ -14,8 +14,8 @@ class AttentionCache(Protocol):
     """Keys and values of earlier tokens. A model calls `extend` once per layer, then `advance`."""
 
     @property
-    def num_slots(self) -> int:
-        """Slots already filled in every row, padding included."""
+    def num_positions(self) -> int:
+        """Tokens of the longest row so far, padding not counted."""
         ...
 
     def positions(self, num_tokens: int) -> Int[Tensor, " T"] | Int[Tensor, "B T"]:

@@ -13,12 +13,14 @@ def document_mask(segment_ids: Int[Tensor, "B T"]) -> Bool[Tensor, "B T T"] | No
     by padding, because real tokens come first and never look ahead. Under `torch.compile` the
     mask is always built, since the shortcut reads the data.
     """
-    if not torch.compiler.is_compiling():
-        first = segment_ids[:, :1]
-        is_first = segment_ids == first
-        if bool((is_first | (segment_ids < 0)).all()) and bool((first >= 0).all()):
-            # A row that is one segment and padding: causality suffices unless padding comes first
-            # or in the middle, and then is_first is not a prefix.
-            if bool((is_first[:, :-1] >= is_first[:, 1:]).all()):
-                return None
+    if not torch.compiler.is_compiling() and _causality_suffices(segment_ids):
+        return None
     return segment_ids[:, :, None] == segment_ids[:, None, :]
+
+
+def _causality_suffices(segment_ids: Int[Tensor, "B T"]) -> bool:
+    first = segment_ids[:, :1]
+    in_first = segment_ids == first
+    only_first_or_padding = in_first | (segment_ids < 0)
+    is_prefix = in_first[:, :-1] >= in_first[:, 1:]
+    return bool((first >= 0).all() & only_first_or_padding.all() & is_prefix.all())

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Embedding(nn.Module):
-    """Look up one row of `weight` (V, C) per token id. The owner of the model initialises `weight`."""
+    """One row of `weight` (V, C) per token id. The owner of the model initialises `weight`."""
 
     def __init__(self, vocab_size: int, hidden_size: int) -> None:
         super().__init__()
