@@ -109,6 +109,31 @@ def test_a_position_in_other_documents_is_refused():
         stream(documents([1, 2]), seed=4).load_state_dict(state)
 
 
+def test_shuffled_rows_are_the_same_rows_in_another_order():
+    source = random_documents(40, longest=30)
+    plain, shuffled = stream(source), stream(source, shuffle_rows=True)
+    rows_per_epoch = plain.tokens_per_epoch // 4
+    for epoch in range(2):
+        rows = [
+            [
+                tuple(packed.batch_at(idx // 2)[0].labels[idx % 2].tolist())
+                for idx in range(epoch * rows_per_epoch, (epoch + 1) * rows_per_epoch)
+            ]
+            for packed in (plain, shuffled)
+        ]
+        assert rows[0] != rows[1]
+        assert Counter(rows[0]) == Counter(rows[1])
+
+
+def test_a_shuffled_batch_does_not_depend_on_the_way_to_it():
+    source = random_documents(9, longest=30)
+    walked = stream(source, shuffle_rows=True)
+    batches = [next(walked)[0].input_ids.tolist() for _ in range(60)]
+    jumped = stream(source, shuffle_rows=True)
+    for idx in (59, 3, 31, 0):
+        assert jumped.batch_at(idx)[0].input_ids.tolist() == batches[idx]
+
+
 def test_bad_input_is_refused():
     with pytest.raises(DataError, match="at least one, got none"):
         stream(documents())

@@ -50,13 +50,18 @@ class PretrainStream:
     The epochs form one endless sequence of tokens, and batch k is its k-th piece. So the number of
     batches given out is the whole position: cursor, shuffle state and packing buffer in one.
 
+    With `shuffle_rows` the rows of each epoch's length of this sequence are permuted. Without it
+    the few rows of a small batch come from one document, and so do those of the next steps: updates
+    then follow that document instead of the corpus.
+
     Args:
         documents: What to read.
         separator_id: Token id of EOT, the document separator.
         seq_len: Tokens per row, T.
         rows_per_batch: Rows of one optimiser step over all micro-batches.
         micro_batches: Equal parts of these rows.
-        seed: Of the document orders; epoch e uses the seed (seed, e).
+        seed: Of the document orders; epoch e uses the seed (seed, e), its rows (seed, e, 1).
+        shuffle_rows: Permute the rows of an epoch.
 
     Raises:
         DataError: there are no documents, or the rows do not split into micro-batches.
@@ -71,6 +76,7 @@ class PretrainStream:
         rows_per_batch: int,
         micro_batches: int = 1,
         seed: int = 0,
+        shuffle_rows: bool = False,
     ) -> None:
         if documents.num_documents == 0:
             raise DataError("PretrainStream: documents must be at least one, got none")
@@ -85,6 +91,9 @@ class PretrainStream:
         self._rows_per_batch = rows_per_batch
         self._micro_batches = micro_batches
         self._seed = seed
+        self._shuffle_rows = shuffle_rows
+        self._row_order: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._row_epoch = -1
         self._next_batch = 0
         self._order_epoch = -1
         self._starts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
@@ -108,9 +117,8 @@ class PretrainStream:
             batch_idx: Which optimiser step, from 0.
         """
         shape = (self._rows_per_batch, self._seq_len)
-        size = shape[0] * shape[1]
         inputs, labels, document, offset = (
-            part.reshape(shape) for part in self._tokens(batch_idx * size, size)
+            part.reshape(shape) for part in self._rows(batch_idx * shape[0], shape[0])
         )
         column = np.arange(self._seq_len)
         is_border = np.diff(document, axis=1, prepend=document[:, :1]) != 0
@@ -146,6 +154,24 @@ class PretrainStream:
                     f"PretrainStream: {key} must be {state[key]} as in the checkpoint, got {own}"
                 )
         self._next_batch = state["next_batch"]
+
+    def _rows(self, first: int, count: int) -> tuple[npt.NDArray[Any], ...]:
+        if not self._shuffle_rows:
+            return self._tokens(first * self._seq_len, count * self._seq_len)
+        # In rising order, so that documents are not reshuffled back and forth at an epoch's end.
+        starts = [self._shuffled_row(row) * self._seq_len for row in range(first, first + count)]
+        rows = {start: self._tokens(start, self._seq_len) for start in sorted(starts)}
+        parts = zip(*(rows[start] for start in starts), strict=True)
+        return tuple(np.concatenate(part) for part in parts)
+
+    def _shuffled_row(self, row: int) -> int:
+        rows_per_epoch = max(1, self.tokens_per_epoch // self._seq_len)
+        epoch, idx = divmod(row, rows_per_epoch)
+        if epoch != self._row_epoch:
+            generator = np.random.default_rng((self._seed, epoch, 1))
+            self._row_order = generator.permutation(rows_per_epoch)
+            self._row_epoch = epoch
+        return epoch * rows_per_epoch + int(self._row_order[idx])
 
     def _tokens(self, start: int, count: int) -> tuple[npt.NDArray[Any], ...]:
         """Inputs, labels, running document number and offset in it, for a piece of the sequence."""

@@ -105,6 +105,7 @@ def make_stream(
         rows_per_batch=config.train.rows_per_batch,
         micro_batches=config.train.micro_batches,
         seed=config.train.seed,
+        shuffle_rows=True,
     )
 
 
