@@ -20,7 +20,7 @@ _STAGE_TITLES: Final = {
     "dpo": "Preference alignment",
 }
 
-Rows = Mapping[str, Sequence[Mapping[str, float]]]
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def loss_chart(rows: Rows) -> str:
