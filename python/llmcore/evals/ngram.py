@@ -62,7 +62,8 @@ class TrigramCounts:
             self.triple_keys % (size * size), return_counts=True
         )
         owner = self.left_pair_keys // size
-        self.left_context1 = np.bincount(owner, weights=self.left_pairs, minlength=size)
+        left = np.bincount(owner, weights=self.left_pairs, minlength=size)
+        self.left_context1 = left.astype(np.int64)
         self.followers1 = np.bincount(owner, minlength=size)
         self.left_unigram = np.bincount(self.pair_keys % size, minlength=vocab_size)[:vocab_size]
 
@@ -99,7 +100,7 @@ class TrigramLookup:
     followers2: Ints
     left_unigram: Ints
     left_pair: Ints
-    left_context1: Floats
+    left_context1: Ints
 
 
 def jelinek_mercer_bits(
@@ -200,7 +201,7 @@ def _find(keys: Ints, values: Ints, wanted: Ints) -> Ints:
 
 
 def _discounted(
-    count: Ints, context: Ints | Floats, followers: Ints, discount: float, lower: Floats
+    count: Ints, context: Ints, followers: Ints, discount: float, lower: Floats
 ) -> Floats:
     kept = np.maximum(count - discount, 0) + discount * followers * lower
     return np.where(context > 0, kept / np.maximum(context, 1), lower)

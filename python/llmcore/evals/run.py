@@ -57,18 +57,17 @@ def with_default_data(config: EvalConfig) -> EvalConfig:
     if config.documents or config.exercises or config.preferences:
         return config
     folder = Path(config.model).parent / "data"
-    names = {
-        "documents": folder / "documents_held_out.jsonl",
-        "exercises": folder / "exercises_held_out.jsonl",
-        "preferences": folder / "preferences_held_out.jsonl",
-    }
-    found = {field: str(path) for field, path in names.items() if path.is_file()}
-    if not found:
+    documents, exercises, preferences = (
+        str(path) if path.is_file() else ""
+        for name in ("documents", "exercises", "preferences")
+        if (path := folder / f"{name}_held_out.jsonl")
+    )
+    if not (documents or exercises or preferences):
         raise ConfigError(
             "EvalConfig: documents, exercises or preferences must be given, got none and no "
             f"held-out files in {folder}"
         )
-    return replace(config, **found)
+    return replace(config, documents=documents, exercises=exercises, preferences=preferences)
 
 
 def score_texts(

@@ -138,7 +138,8 @@ def _smooth(values: Sequence[float], *, parts: int = 40) -> np.ndarray:
     return (total[high] - total[low]) / (high - low)
 
 
-def _style(ink: str) -> dict[str, Any]:
+def _style(ink: str) -> Any:
+    # Any: matplotlib types its settings by hundreds of literal names.
     return {
         "font.size": 9,
         "axes.titlesize": 9.5,
