@@ -76,7 +76,7 @@ def test_the_readme_python_runs(tmp_path: Path):
     blocks = PYTHON_BLOCK.findall((REPO_ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(blocks) == 1
     code_lines = [line for line in blocks[0].splitlines() if line.strip()]
-    assert len(code_lines) <= 25
+    assert len(code_lines) <= 20
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", blocks[0]],
         cwd=tmp_path,
