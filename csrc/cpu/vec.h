@@ -102,15 +102,40 @@ inline VecU16 bfloat16_bits(VecF v) {
   const VecU bits = (VecU)v;
   const VecU rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
   const VecI is_nan = v != v;
-  const VecU quiet = (bits >> 16) | 0x40u;
-  return __builtin_convertvector(is_nan ? quiet : rounded, VecU16);
+  const VecU chosen = is_nan ? ((bits >> 16) | 0x40u) : rounded;
+#if defined(__AVX512F__)
+  VecU16 out;
+  const __m256i packed = _mm512_cvtepi32_epi16((__m512i)chosen);
+  __builtin_memcpy(&out, &packed, sizeof(out));
+  return out;
+#elif defined(__AVX2__)
+  VecU16 out;
+  const __m256i wide = (__m256i)chosen;  // below 2^16, so the unsigned saturation changes nothing
+  const __m128i packed =
+      _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  __builtin_memcpy(&out, &packed, sizeof(out));
+  return out;
+#else
+  return __builtin_convertvector(chosen, VecU16);
+#endif
 #endif
 }
 
 inline VecF load(const BFloat16* p) {
+#if defined(__AVX512F__)
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (VecF)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+#elif defined(__AVX2__)
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (VecF)_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16);
+#elif defined(__SSE2__)
+  const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return (VecF)_mm_unpacklo_epi16(_mm_setzero_si128(), bits);
+#else
   VecU16 bits;
   __builtin_memcpy(&bits, p, sizeof(bits));
   return (VecF)(__builtin_convertvector(bits, VecU) << 16);
+#endif
 }
 inline void store(BFloat16* p, VecF v) {
   const VecU16 bits = bfloat16_bits(v);
@@ -122,8 +147,7 @@ inline void store(BFloat16* p, VecF v) {
 inline VecU16 float16_bits(VecF v) {
   VecU16 out;
 #if defined(__AVX512F__)
-  const __m256i packed =
-      _mm512_maskz_cvtps_ph(0xFFFF, (__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m256i packed = _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   __builtin_memcpy(&out, &packed, sizeof(out));
 #elif defined(__F16C__)
   const __m128i packed = _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -136,9 +160,7 @@ inline VecU16 float16_bits(VecF v) {
 
 inline VecF load(const Float16* p) {
 #if defined(__AVX512F__)
-  // The zero-masking forms: GCC 12 warns about its own header in the plain ones (GCC PR 105593).
-  return (VecF)_mm512_maskz_cvtph_ps(0xFFFF,
-                                     _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return (VecF)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 #elif defined(__F16C__)
   return (VecF)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 #else
@@ -207,14 +229,29 @@ inline void store_tail(T* p, VecF v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
 }
 
-// Sum of the lanes in a fixed tree order.
+// Sum of the lanes in a fixed tree order: halves onto halves.
 inline float sum_lanes(VecF v) {
+#if defined(__SSE2__)
+#if defined(__AVX512F__)
+  const __m256 high8 = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)v), 1));
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), high8);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+#elif defined(__AVX2__)
+  const __m128 four =
+      _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+#else
+  const __m128 four = (__m128)v;
+#endif
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+#else
   float lanes[kWidth];
   __builtin_memcpy(lanes, &v, sizeof(v));
   for (int half = kWidth / 2; half > 0; half /= 2) {
     for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
   }
   return lanes[0];
+#endif
 }
 
 }  // namespace llmcore::cpu::LLMCORE_ISA
