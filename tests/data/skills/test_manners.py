@@ -26,4 +26,4 @@ def test_wordings_are_many_and_distinct():
 def test_names_are_distinct_on_both_sides():
     held_out = [name for name in NAMES if is_held_out(f"name:{name}")]
     assert len(set(NAMES)) == len(NAMES)
-    assert 8 <= len(held_out) <= 40
+    assert 20 <= len(held_out) <= 90

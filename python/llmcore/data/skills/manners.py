@@ -26,11 +26,22 @@ _OPENERS: Final = ("", "please", "kindly", "could you", "now")
 _CLOSERS: Final = (".", " in one line.", " for me.", " today.")
 
 _NAMES: Final = (
-    "Ada Alan Alice Amir Anna Ben Bob Carl Clara Dana David Dora Elena Emil Emma Eric Eva Felix "
-    "Fiona Frank Grace Hana Hans Henry Ida Igor Iris Ivan Jack James Jane Jim Joan John Jon Julia "
-    "Karl Kate Kim Lara Laura Lee Leo Lena Lin Lisa Luis Lucy Mark Maria Martin Mary Max Mia Mike "
-    "Mona Nina Noah Nora Olga Omar Oscar Paul Pavel Peter Petra Rita Robin Rosa Ruth Sam Sara "
-    "Sofia Stefan Steve Susan Tariq Thomas Tim Tina Tom Una Vera Victor Wei Yan Yuki Zoe"
+    "Ada Adam Agnes Alan Albert Alex Alfred Alice Alma Amir Amy Andrea Andrew Anita Ann Anna "
+    "Anton Arthur Asa Ben Bella Bernard Beth Bill Bob Boris Brian Bruno Cal Carl Carla Carlos "
+    "Carol Cecil Charles Chen Chris Clara Claude Colin Dan Dana Daniel David Dean Denis Diana "
+    "Dora Doris Dylan Ed Edgar Edith Elena Elias Ella Emil Emma Enid Eric Erna Eva Evan Fay "
+    "Felix Finn Fiona Flora Frank Fred Gail Gary George Gina Glen Grace Greta Gustav Guy Hal "
+    "Hana Hans Harry Heidi Helen Henry Hugo Ian Ida Igor Ines Ingrid Irene Iris Isaac Ivan Ivy "
+    "Jack Jacob James Jan Jane Jason Jean Jens Jim Joan Joe Joel John Jon Jonas Josef Joy Juan "
+    "Judith Julia Karen Karl Kate Ken Kim Klaus Kurt Lara Lars Laura Lea Lee Lena Leo Leon "
+    "Leroy Liam Lily Lin Linda Lisa Liv Lois Lorna Lou Louis Lucy Luis Luke Lydia Lynn Mabel "
+    "Magda Marc Marco Maria Marie Mark Marta Martin Mary Matt Maud Max May Mia Mike Mila Milo "
+    "Mina Mira Mona Nadia Nancy Ned Neil Nell Nick Nina Noah Noel Nora Norman Olga Oliver Omar "
+    "Oscar Otto Pablo Pam Pat Paul Paula Pavel Per Peter Petra Phil Pia Rachel Ralph Ray Rita "
+    "Rob Robert Robin Roger Roland Rolf Ron Rosa Rose Roy Ruby Rudolf Russell Ruth Sal Sam Sara "
+    "Sean Seth Simon Sofia Sol Stan Stefan Stella Steve Sue Susan Sven Tam Tanya Tara Tariq Ted "
+    "Tess Theo Thomas Tim Tina Todd Tom Tony Una Ursula Val Vera Victor Viola Walter Wanda Wei "
+    "Will Yan Yuki Zoe "
 )
 NAMES: Final = tuple(_NAMES.split())
 
