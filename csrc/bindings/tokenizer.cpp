@@ -109,9 +109,8 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> to_numpy(std::vector<T>&& values) {
 nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>> to_numpy(IdBuffer&& ids) {
   const std::size_t size = ids.size();
   std::uint32_t* owned = ids.release();
-  const nb::capsule owner(owned == nullptr ? new std::uint32_t[1] : owned, [](void* p) noexcept {
-    delete[] static_cast<std::uint32_t*>(p);
-  });
+  const nb::capsule owner(owned == nullptr ? new std::uint32_t[1] : owned,
+                          [](void* p) noexcept { delete[] static_cast<std::uint32_t*>(p); });
   return nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>>(owner.data(), {size}, owner);
 }
 
@@ -121,8 +120,7 @@ void check_signals() {
 }
 
 std::shared_ptr<BpeEncoder> make_encoder(const nb::list& tokens, const nb::list& merges,
-                                         const std::vector<AddedTuple>& added,
-                                         bool ignore_merges) {
+                                         const std::vector<AddedTuple>& added, bool ignore_merges) {
   std::vector<std::string_view> texts;
   texts.reserve(nb::len(tokens));
   for (const nb::handle token : tokens) texts.push_back(chars_of(token));
@@ -134,14 +132,12 @@ std::shared_ptr<BpeEncoder> make_encoder(const nb::list& tokens, const nb::list&
     added_tokens.push_back({id, content, special, normalized});
   }
   const nb::gil_scoped_release release;
-  auto model =
-      std::make_shared<BpeModel>(texts, pairs, std::move(added_tokens), ignore_merges);
+  auto model = std::make_shared<BpeModel>(texts, pairs, std::move(added_tokens), ignore_merges);
   return std::make_shared<BpeEncoder>(std::move(model));
 }
 
 // Short texts are encoded under the GIL: giving it up costs more than the work.
-IdBuffer encode_ids(const BpeEncoder& self, nb::handle text,
-                                      const std::vector<bool>& allowed) {
+IdBuffer encode_ids(const BpeEncoder& self, nb::handle text, const std::vector<bool>& allowed) {
   const Text view = view_of(text);
   const std::vector<char> flags(allowed.begin(), allowed.end());
   if (view.size() < 2048) return self.encode(view, flags);
@@ -196,7 +192,7 @@ nb::bytes decode_bytes(const BpeEncoder& self, const Ids& ids) {
 auto encode_with_offsets(const BpeEncoder& self, nb::handle text,
                          const std::vector<bool>& allowed) {
   IdBuffer ids = encode_ids(self, text, allowed);
-  std::vector<std::int64_t> spans = 
+  std::vector<std::int64_t> spans =
       token_char_spans(self.model(), view_of(text), {ids.data(), ids.size()});
   return nb::make_tuple(to_numpy(std::move(ids)), to_numpy(std::move(spans)));
 }
@@ -266,9 +262,10 @@ void bind_encoder(nb::module_& m) {
           },
           nb::arg("text"))
       .def("merges", [](const BpeEncoder& self) { return merges_of(self.model()); })
-      .def("count_steps",
-           [](const BpeEncoder& self, nb::handle text) { return self.count_steps(view_of(text)); },
-           nb::arg("text"))
+      .def(
+          "count_steps",
+          [](const BpeEncoder& self, nb::handle text) { return self.count_steps(view_of(text)); },
+          nb::arg("text"))
       .def_prop_ro("size", [](const BpeEncoder& self) { return self.model().size(); });
 }
 
@@ -299,9 +296,8 @@ void bind_tokenizer(nb::module_& m) {
   nb::register_exception_translator(translate);
   bind_encoder(m);
   bind_trainer(m);
-  m.def("bytes_to_text", [](const nb::bytes& bytes) {
-    return bytes_to_text({bytes.c_str(), bytes.size()});
-  });
+  m.def("bytes_to_text",
+        [](const nb::bytes& bytes) { return bytes_to_text({bytes.c_str(), bytes.size()}); });
   m.def("split_pieces", [](nb::handle text) {
     // Lengths in bytes of the pre-tokens: for tests of the scanner.
     const Text view = view_of(text);

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::size_t kShortPiece = 128;
 
-std::string quote(std::string_view text) { return "\"" + std::string(text.substr(0, 64)) + "\""; }
+std::string quote(std::string_view text) {
+  return "\"" + std::string(text.substr(0, 64)) + "\"";
+}
 
 }  // namespace
 
@@ -97,8 +99,8 @@ void BpeModel::load_bytes(const std::uint8_t* piece, std::size_t size, std::uint
   if (complete_alphabet_) return;
   for (std::size_t i = 0; i < size; ++i) {
     if (ids[i] == kNoRank) {
-      throw DataError("encode: every byte must have a token, got byte " +
-                      std::to_string(piece[i]) + " that this vocabulary lacks");
+      throw DataError("encode: every byte must have a token, got byte " + std::to_string(piece[i]) +
+                      " that this vocabulary lacks");
     }
   }
 }

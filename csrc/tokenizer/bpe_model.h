@@ -60,7 +60,7 @@ class BpeModel {
   std::size_t merge_short(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
                           MergeScratch& scratch) const;
   std::size_t merge_long(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
-                          MergeScratch& scratch) const;
+                         MergeScratch& scratch) const;
 
   std::string bytes_;
   std::vector<std::uint64_t> starts_;

@@ -11,7 +11,7 @@
 namespace llmcore::tokenizer {
 namespace {
 
-constexpr std::uint32_t kBoundary = ~0u;  // between two words
+constexpr std::uint32_t kBoundary = ~0u;    // between two words
 constexpr std::uint32_t kInside = ~0u - 1;  // not the first byte of a symbol
 
 // One byte of a distinct word. A symbol is a run of cells: its first cell knows the symbol and the

@@ -26,7 +26,8 @@ namespace detail {
 constexpr std::array<std::uint8_t, 256> make_byte_classes() {
   std::array<std::uint8_t, 256> table{};
   for (int c = 0; c < 256; ++c) {
-    table[c] = c < 0x80 ? (kClassBits[kClassBlock[0] * 64 + c / 4] >> (2 * (c % 4))) & 3 : kNonAscii;
+    table[c] =
+        c < 0x80 ? (kClassBits[kClassBlock[0] * 64 + c / 4] >> (2 * (c % 4))) & 3 : kNonAscii;
   }
   return table;
 }

@@ -2,7 +2,8 @@
 
 namespace llmcore::tokenizer {
 
-std::vector<std::int64_t> token_char_spans(const BpeModel& model, std::span<const std::uint8_t> text,
+std::vector<std::int64_t> token_char_spans(const BpeModel& model,
+                                           std::span<const std::uint8_t> text,
                                            std::span<const std::uint32_t> ids) {
   std::vector<std::int64_t> spans;
   spans.reserve(ids.size() * 2);

@@ -93,8 +93,7 @@ void WordTable::grow_long() {
 
 WordCounter::WordCounter(unsigned num_threads) : tables_(std::max(num_threads, 1u)) {}
 
-void WordCounter::count(const std::vector<std::span<const std::uint8_t>>& texts,
-                        const Tick& tick) {
+void WordCounter::count(const std::vector<std::span<const std::uint8_t>>& texts, const Tick& tick) {
   std::vector<std::span<const std::uint8_t>> chunks;
   for (const auto& text : texts) {
     const std::uint8_t* p = text.data();
@@ -120,9 +119,8 @@ void WordCounter::add(std::string_view piece, std::int64_t count) {
 
 const WordTable& WordCounter::merged() {
   for (std::size_t t = 1; t < tables_.size(); ++t) {
-    tables_[t].for_each([&](std::string_view bytes, std::int64_t count) {
-      tables_[0].add(bytes, count);
-    });
+    tables_[t].for_each(
+        [&](std::string_view bytes, std::int64_t count) { tables_[0].add(bytes, count); });
     tables_[t] = WordTable();
   }
   return tables_[0];
