@@ -56,13 +56,12 @@ std::unique_ptr<Workspace> BpeEncoder::acquire() const {
 }
 
 void BpeEncoder::release(std::unique_ptr<Workspace> work) const {
+  Workspace* idle = work.release();
   for (auto& slot : idle_) {
     Workspace* expected = nullptr;
-    if (slot.compare_exchange_strong(expected, work.get())) {
-      static_cast<void>(work.release());  // the slot owns it now
-      return;
-    }
+    if (slot.compare_exchange_strong(expected, idle)) return;
   }
+  delete idle;
 }
 
 // A piece that does not fit one cache line, by its bytes or by its ids.
