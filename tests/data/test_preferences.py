@@ -1,7 +1,6 @@
 """Preference pairs: deterministic, both styles for one request, held-out side apart."""
 
-from llmcore.data.preferences import style_pairs, wrong_answers
-from llmcore.data.skills import Exercise
+from llmcore.data.preferences import style_pairs
 from llmcore.data.skills.manners import NAMES, OCCASIONS
 
 
@@ -39,21 +38,3 @@ def test_occasions_take_turns():
     pairs = style_pairs(num_pairs=4 * len(OCCASIONS), seed=0, held_out=True)
     assert [p.occasion for p in pairs] == list(OCCASIONS) * 4
     assert all(p.warm != p.flat for p in pairs)
-
-
-def test_wrong_answers_are_wrong_and_of_the_same_skill():
-    exercises = [
-        Exercise(skill=f"skill {i % 3}", prompt=f"prompt {i}", answer=f"answer {i % 3} {i % 9}")
-        for i in range(90)
-    ]
-    chosen = wrong_answers(exercises, num_answers=40, seed=1)
-    assert len({e.prompt for e, _ in chosen}) == len(chosen) == 40
-    for exercise, wrong in chosen:
-        assert wrong != exercise.answer
-        assert wrong.startswith(f"answer {exercise.skill[-1]} ")
-    assert chosen == wrong_answers(exercises, num_answers=40, seed=1)
-
-
-def test_a_skill_of_one_answer_gives_no_pair():
-    exercises = [Exercise(skill="s", prompt=str(i), answer="same") for i in range(5)]
-    assert wrong_answers(exercises, num_answers=5, seed=0) == []

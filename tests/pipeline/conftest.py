@@ -46,7 +46,6 @@ def toy_config() -> PipelineConfig:
         num_exercises=200,
         num_style_chats=20,
         num_pairs=24,
-        num_correctness_pairs=6,
         num_eval_exercises=2,
         num_eval_pairs=16,
     )

@@ -44,7 +44,7 @@ def test_exercises_are_held_out_and_styles_balanced(finished):
 def test_pairs_are_held_out(finished):
     layout, _ = finished
     train, held_out = map(read_preferences, (layout.dpo_train, layout.preferences_held_out))
-    assert (len(train), len(held_out)) == (30, 16)
+    assert (len(train), len(held_out)) == (24, 16)
     assert not {p.prompt for p in train} & {p.prompt for p in held_out}
 
 

@@ -19,7 +19,7 @@ from llmcore.data.conversations import (
 )
 from llmcore.data.documents import Document, read_documents, split_documents
 from llmcore.data.packing import PADDING_SEGMENT, PackedBatch, concatenate_rows
-from llmcore.data.preferences import StylePair, style_pairs, wrong_answers
+from llmcore.data.preferences import StylePair, style_pairs
 from llmcore.data.pretrain_stream import PretrainStream, TokenizedDocuments
 from llmcore.data.python_corpus import python_documents
 from llmcore.data.sft_packing import (
@@ -65,5 +65,4 @@ __all__ = [
     "style_pairs",
     "write_conversations",
     "write_preferences",
-    "wrong_answers",
 ]

@@ -1,10 +1,9 @@
-"""Preference pairs for alignment: warm rather than flat, and right rather than wrong answers."""
+"""Preference pairs for alignment: the same message said warmly (preferred) and flatly."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmcore.data.skills.build import Exercise
 from llmcore.data.skills.manners import NAMES, OCCASIONS
 from llmcore.data.skills.skill import is_held_out
 
@@ -31,30 +30,6 @@ def style_pairs(*, num_pairs: int, seed: int, held_out: bool) -> list[StylePair]
     """
     draws = _draws(random.Random(f"{seed}:{held_out}"), held_out=held_out)
     return [next(draws) for _ in range(num_pairs)]
-
-
-def wrong_answers(
-    exercises: Sequence[Exercise], *, num_answers: int, seed: int
-) -> list[tuple[Exercise, str]]:
-    """Exercises, each with a wrong answer: the right one of another exercise of its skill.
-
-    Pairs of right and wrong answers keep a model's skills in place while it learns a style.
-
-    Args:
-        exercises: Drawn from, each at most once; those of a skill with one answer are left out.
-        num_answers: At most this many.
-        seed: Same seed, same choice.
-    """
-    rng = random.Random(f"{seed}:wrong")
-    answers: dict[str, list[str]] = {}
-    for exercise in exercises:
-        answers.setdefault(exercise.skill, []).append(exercise.answer)
-    chosen = []
-    for exercise in rng.sample(exercises, len(exercises)):
-        wrong = rng.choice(answers[exercise.skill])
-        if wrong != exercise.answer and len(chosen) < num_answers:
-            chosen.append((exercise, wrong))
-    return chosen
 
 
 def _draws(rng: random.Random, *, held_out: bool) -> Iterator[StylePair]:

@@ -46,8 +46,6 @@ class PipelineConfig(Config):
     """Training chats that may be answered warmly or flatly; half of each."""
     num_pairs: int
     """Preference pairs to train on: a warm and a flat answer each."""
-    num_correctness_pairs: int = 0
-    """Further pairs of a right and a wrong answer, which keep the skills in place."""
     num_eval_exercises: int = 40
     """Held-out exercises per skill."""
     num_eval_pairs: int = 320
@@ -73,11 +71,5 @@ class PipelineConfig(Config):
         for name in (*counts, "num_eval_exercises", "num_eval_pairs"):
             value = getattr(self, name)
             require(value >= 1, f"PipelineConfig: {name}", ">= 1", value)
-        require(
-            self.num_correctness_pairs >= 0,
-            "PipelineConfig: num_correctness_pairs",
-            ">= 0",
-            self.num_correctness_pairs,
-        )
         require(self.dpo_beta > 0, "PipelineConfig: dpo_beta", "above 0", self.dpo_beta)
         require(self.data_seed >= 0, "PipelineConfig: data_seed", ">= 0", self.data_seed)

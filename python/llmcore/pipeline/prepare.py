@@ -11,7 +11,7 @@ from llmcore.checkpoint import atomic_file
 from llmcore.data.chat import Message
 from llmcore.data.conversations import PreferencePair, write_conversations, write_preferences
 from llmcore.data.documents import Document, read_documents, split_documents
-from llmcore.data.preferences import StylePair, style_pairs, wrong_answers
+from llmcore.data.preferences import StylePair, style_pairs
 from llmcore.data.python_corpus import python_documents
 from llmcore.data.skills import SKILLS, Exercise, frequent_words, held_out_exercises, short_words
 from llmcore.data.skills import training_exercises as draw_training_exercises
@@ -90,11 +90,7 @@ def generate_chats(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
     write_questions(layout.exercises_unseen_words, map(_question, unseen))
     pairs = style_pairs(num_pairs=config.num_pairs, seed=seed + 1, held_out=False)
     held_out_pairs = style_pairs(num_pairs=config.num_eval_pairs, seed=seed + 1, held_out=True)
-    corrections = wrong_answers(exercises, num_answers=config.num_correctness_pairs, seed=seed)
-    write_preferences(
-        layout.dpo_train,
-        [*map(_preference, pairs), *(_pair(e.prompt, e.answer, wrong) for e, wrong in corrections)],
-    )
+    write_preferences(layout.dpo_train, map(_preference, pairs))
     write_preferences(layout.preferences_held_out, map(_preference, held_out_pairs))
     return {
         "num_words": len(words),
@@ -102,7 +98,6 @@ def generate_chats(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
         "num_style_chats": len(styles),
         "num_eval_exercises": len(held_out),
         "num_pairs": len(pairs),
-        "num_correctness_pairs": len(corrections),
         "num_eval_pairs": len(held_out_pairs),
         "skills": [skill.name for skill in SKILLS],
         "hard_skills": [skill.name for skill in SKILLS if skill.hard],
@@ -161,12 +156,8 @@ def _question(exercise: Exercise) -> Question:
 
 
 def _preference(pair: StylePair) -> PreferencePair:
-    return _pair(pair.prompt, pair.warm, pair.flat)
-
-
-def _pair(prompt: str, chosen: str, rejected: str) -> PreferencePair:
     return PreferencePair(
-        prompt=(Message(role="user", content=prompt),),
-        chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected),),
+        prompt=(Message(role="user", content=pair.prompt),),
+        chosen=(Message(role="assistant", content=pair.warm),),
+        rejected=(Message(role="assistant", content=pair.flat),),
     )

@@ -8,7 +8,7 @@ from llmcore.optim import OptimConfig
 from llmcore.pipeline import PipelineConfig, StageConfig
 from llmcore.training import TrainConfig
 
-_PYTHON_BYTES = 8_000_000
+_PYTHON_BYTES = 4_000_000
 _USER_BYTES = 32_000_000
 
 
@@ -36,6 +36,7 @@ def _full(data: str) -> PipelineConfig:
     return PipelineConfig(
         data=data,
         max_data_bytes=_USER_BYTES if data else _PYTHON_BYTES,
+        val_fraction=0.06,
         vocab_size=2048,
         model=DecoderConfig(
             vocab_size=2048,
@@ -50,7 +51,7 @@ def _full(data: str) -> PipelineConfig:
         # Many small steps: at these lengths the number of updates, not of tokens, is the limit.
         pretrain=StageConfig(
             train=TrainConfig(
-                num_steps=4000, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
+                num_steps=4400, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
             ),
             optim=OptimConfig(peak_lr=4e-3, min_lr_ratio=0.01, warmup_steps=120),
         ),
@@ -62,10 +63,10 @@ def _full(data: str) -> PipelineConfig:
         ),
         dpo=StageConfig(
             train=TrainConfig(num_steps=120, rows_per_batch=8, seq_len=256, checkpoint_every=60),
-            optim=OptimConfig(peak_lr=2e-4, min_lr_ratio=0.1, warmup_steps=10, weight_decay=0.0),
+            optim=OptimConfig(peak_lr=4e-5, min_lr_ratio=0.1, warmup_steps=10, weight_decay=0.0),
         ),
         num_exercises=18_000,
-        num_style_chats=3_000,
+        num_style_chats=4_000,
         num_pairs=1_200,
     )
 
