@@ -65,12 +65,17 @@ def test_every_module_has_its_test(module: Path):
     assert "def test_" in wanted.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("room", [*rooms(), *CSRC_ROOMS], ids=relative)
+@pytest.mark.parametrize("room", [*rooms(), CSRC], ids=relative)
 def test_every_room_has_a_short_readme(room: Path):
     readme = room / "README.md"
     assert readme.is_file(), f"{relative(room)} has no README.md"
     num_lines = len(readme.read_text(encoding="utf-8").splitlines())
     assert 3 <= num_lines <= MAX_README_LINES, f"{relative(readme)} has {num_lines} lines"
+
+
+def test_the_page_of_csrc_names_every_compiled_room():
+    text = (CSRC / "README.md").read_text(encoding="utf-8")
+    assert not [room.name for room in CSRC_ROOMS if f"`{room.name}/`" not in text]
 
 
 @pytest.mark.parametrize("path", OWN_CODE, ids=relative)
