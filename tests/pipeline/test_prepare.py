@@ -75,6 +75,14 @@ def test_missing_data_leaves_nothing_behind(tmp_path, toy_pipeline):
     assert not (tmp_path / "run").exists()
 
 
+def test_too_little_text_is_refused_before_anything_is_trained(tmp_path, toy_pipeline):
+    source = tmp_path / "rows.jsonl"
+    source.write_text('{"text": "one"}\n{"text": "two"}\n')
+    with pytest.raises(DataError, match="at least 3 documents"):
+        gather_documents(replace(toy_pipeline, data=str(source)), Layout(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_words_of_the_text_come_first():
     tokenizer = Tokenizer.train([toy.TEXT], vocab_size=300)
     words = exercise_words(["zebra " * 9, "quokka " * 9], tokenizer)

@@ -15,6 +15,7 @@ from llmcore.data.preferences import StylePair, style_pairs
 from llmcore.data.python_corpus import python_documents
 from llmcore.data.skills import SKILLS, Exercise, frequent_words, held_out_exercises, short_words
 from llmcore.data.skills import training_exercises as draw_training_exercises
+from llmcore.errors import DataError
 from llmcore.evals import Question, write_questions
 from llmcore.pipeline.config import PipelineConfig
 from llmcore.pipeline.layout import Layout
@@ -37,6 +38,11 @@ def gather_documents(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
     train, held_out = split_documents(
         documents, val_fraction=config.val_fraction, seed=config.data_seed
     )
+    if len(train) < 2:
+        raise DataError(
+            f"quickstart: {config.data or 'corpus'} must hold at least 3 documents "
+            f"(a text of 100 kB is cut into as many), got {len(documents)}"
+        )
     layout.documents.parent.mkdir(parents=True, exist_ok=True)
     _write_documents(layout.documents, documents)
     _write_documents(layout.documents_held_out, held_out)
