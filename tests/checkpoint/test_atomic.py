@@ -90,3 +90,15 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path):
     assert TEMP_MARK in leftover.name
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_get_the_permissions_of_the_user_not_of_their_writer(tmp_path: Path):
+    (tmp_path / "plain").touch()
+    expected = (tmp_path / "plain").stat().st_mode
+    with atomic_file(tmp_path / "a") as temp:
+        temp.write_bytes(b"x")
+        temp.chmod(0o600)
+    with atomic_directory(tmp_path / "d") as temp:
+        (temp / "b").write_bytes(b"x")
+        (temp / "b").chmod(0o600)
+    assert [(tmp_path / name).stat().st_mode for name in ("a", "d/b")] == [expected, expected]

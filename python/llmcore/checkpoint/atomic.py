@@ -44,7 +44,10 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temp = _temp_beside(path)
     try:
+        temp.touch()
+        mode = temp.stat().st_mode
         yield temp
+        temp.chmod(mode)  # safetensors writes files that only their owner can read
         _sync(temp)
         os.replace(temp, path)
         _sync(path.parent)
@@ -71,7 +74,10 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     try:
         temp.mkdir(parents=True)
         yield temp
+        mode = temp.stat().st_mode & 0o666
         for item in sorted(temp.rglob("*")):
+            if item.is_file():
+                item.chmod(mode)
             _sync(item)
         _sync(temp)
         if path.exists():
