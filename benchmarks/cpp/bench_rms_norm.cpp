@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -49,45 +50,48 @@ double median(std::vector<double> times) {
   return times[times.size() / 2];
 }
 
-struct Buffers {
-  std::vector<char> x, dy, y, weight, dweight;
-  std::vector<float> partials;
+// Memory on a cache line's start, as torch allocates it: unaligned rows take the slower store path.
+class Buffer {
+ public:
+  explicit Buffer(int64_t size)
+      : size_(size), data_(static_cast<char*>(::operator new(bytes(), kAlign))) {
+    std::memset(data_, 0x3F, bytes());  // 0.747 in every dtype: subnormal products would be slow
+  }
+  ~Buffer() { ::operator delete(data_, kAlign); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  char* data() const { return data_; }
+  int64_t size() const { return size_; }
+
+ private:
+  static constexpr std::align_val_t kAlign{64};
+  size_t bytes() const { return static_cast<size_t>(size_); }
+  int64_t size_;
+  char* data_;
 };
 
-void copy_bytes(const std::vector<char>& from, std::vector<char>& to) {
+void copy_bytes(const Buffer& from, const Buffer& to) {
   const auto body = [&](int64_t begin, int64_t end) {
     std::memcpy(to.data() + begin, from.data() + begin, static_cast<size_t>(end - begin));
   };
-  kThreads(0, static_cast<int64_t>(to.size()), 1, body);
+  kThreads(0, to.size(), 1, body);
 }
 
 void bench(int64_t rows, int64_t cols, llmcore::DType dtype, int rounds) {
   const int64_t bytes = rows * cols * llmcore::element_size(dtype);
   const int64_t width = cols * llmcore::element_size(dtype);
   const int64_t num_partials = llmcore::cpu::rms_norm_num_partials(rows);
-  const auto size = static_cast<size_t>(bytes);
-  Buffers at{std::vector<char>(size, 1),
-             std::vector<char>(size, 1),
-             std::vector<char>(size),
-             std::vector<char>(static_cast<size_t>(width), 1),
-             std::vector<char>(static_cast<size_t>(width)),
-             std::vector<float>(static_cast<size_t>(num_partials * cols))};
-  const llmcore::RmsNormArgs forward{at.x.data(), at.weight.data(), at.y.data(), rows, cols, 1e-6f,
-                                     dtype};
-  const llmcore::RmsNormBackwardArgs backward{at.dy.data(),
-                                              at.x.data(),
-                                              at.weight.data(),
-                                              at.y.data(),
-                                              at.dweight.data(),
-                                              at.partials.data(),
-                                              num_partials,
-                                              rows,
-                                              cols,
-                                              1e-6f,
-                                              dtype};
+  const Buffer x(bytes), dy(bytes), y(bytes), weight(width), dweight(width);
+  const Buffer partials(num_partials * cols * 4);
+  const llmcore::RmsNormArgs forward{x.data(), weight.data(), y.data(), rows, cols, 1e-6f, dtype};
+  const llmcore::RmsNormBackwardArgs backward{
+      dy.data(),    x.data(),       weight.data(),
+      y.data(),     dweight.data(), reinterpret_cast<float*>(partials.data()),
+      num_partials, rows,           cols,
+      1e-6f,        dtype};
   std::vector<double> copies, forwards, backwards;
   for (int round = 0; round <= rounds; ++round) {
-    const double copied = seconds([&] { copy_bytes(at.x, at.y); });
+    const double copied = seconds([&] { copy_bytes(x, y); });
     const double went = seconds([&] { llmcore::cpu::rms_norm(forward, kThreads); });
     const double came = seconds([&] { llmcore::cpu::rms_norm_backward(backward, kThreads); });
     if (round == 0) continue;  // warm-up
