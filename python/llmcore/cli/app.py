@@ -1,6 +1,7 @@
 """The command tree. Command modules import only click; rooms are imported when a command runs."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -63,5 +64,8 @@ def run(argv: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `llmcore` command."""
+    # Read when Torch loads OpenMP, so it stands before that. Threads that spin for each other lose
+    # up to 40 times on small steps where two of them share a core, even for moments.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.WARNING, format="llmcore: %(message)s")
     sys.exit(run(sys.argv[1:]))

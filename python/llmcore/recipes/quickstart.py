@@ -51,18 +51,18 @@ def _full(data: str) -> PipelineConfig:
         # Many small steps: at these lengths the number of updates, not of tokens, is the limit.
         pretrain=StageConfig(
             train=TrainConfig(
-                num_steps=4400, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
+                num_steps=3800, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
             ),
             optim=OptimConfig(peak_lr=4e-3, min_lr_ratio=0.01, warmup_steps=120),
         ),
         sft=StageConfig(
             train=TrainConfig(
-                num_steps=2200, rows_per_batch=2, seq_len=256, checkpoint_every=550, log_every=5
+                num_steps=2000, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
             ),
             optim=OptimConfig(peak_lr=1.5e-3, min_lr_ratio=0.01, warmup_steps=60),
         ),
         dpo=StageConfig(
-            train=TrainConfig(num_steps=120, rows_per_batch=8, seq_len=256, checkpoint_every=60),
+            train=TrainConfig(num_steps=110, rows_per_batch=8, seq_len=256, checkpoint_every=55),
             optim=OptimConfig(peak_lr=4e-5, min_lr_ratio=0.1, warmup_steps=10, weight_decay=0.0),
         ),
         num_exercises=18_000,
