@@ -15,7 +15,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -23,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from llmcore.data.python_corpus import python_documents
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 VOCAB_SIZES = (4096, 32768)
@@ -32,17 +33,8 @@ GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s
 
 
 def python_texts() -> list[str]:
-    """Help topics and library source of this Python, tests left out."""
-    import pydoc_data.topics
-
-    texts = list(pydoc_data.topics.topics.values())
-    for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
-        if {"site-packages", "test", "tests"} & set(path.parts):
-            continue
-        try:
-            texts.append(path.read_text("utf-8"))
-        except UnicodeDecodeError:
-            continue
+    """The quickstart's corpus: help topics and library source of this Python."""
+    texts = [document.text for document in python_documents()]
     # `tokenizers` always recognises special tokens in a text; llmcore only where allowed.
     return [t for t in texts if t and not any(s in t for s in SPECIALS)]
 
