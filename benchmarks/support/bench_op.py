@@ -1,109 +1,170 @@
 """The shared op benchmark: interleaved rounds, medians, the machine's own copy as the yardstick.
 
 A bench file lists `Contender`s; the table gives time, GB/s over the bytes the op must move, the
-percentage of the copy bandwidth measured in the same rounds, and the ratio to the first contender's
-baseline. `--json PATH` writes the same rows.
+percentage of the copy bandwidth measured in the same rounds, and the ratio to the group's last
+contender, the baseline. An op bound by arithmetic gives flops in place of bytes and gets GFLOP/s.
+`--json PATH` writes the same rows; `--device cuda` measures on a GPU.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from benchmarks.support.contender import Contender
 from llmcore.ops import build_info
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contender:
-    """One implementation under the clock."""
-
-    group: str
-    """What is computed, e.g. `forward float32 16384x1024`: rows of one group compare."""
-    name: str
-    run: Callable[[], object]
-    num_bytes: int
-    """Bytes that any implementation must read and write."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     group: str
     name: str
+    rounds: int
     median_ms: float
     gb_per_s: float
+    gflop_per_s: float
     percent_of_copy: float
+    """0 where no bytes were given."""
     speedup: float
     """Baseline's time over this time; the baseline is the last contender of the group."""
 
 
-def copy_contender(group: str, num_bytes: int) -> Contender:
-    """A clone that moves as many bytes as the op, half read and half written.
+def copy_contender(like: Contender) -> Contender:
+    """A copy that moves as many bytes as the op, half read and half written.
 
-    Like the op it allocates its result; benchmarks/cpp measures the kernels without that cost.
+    It allocates its result where the op does; benchmarks/cpp measures kernels without that cost.
     """
-    source = torch.ones(num_bytes // 8)
-    return Contender(group=group, name="clone", run=source.clone, num_bytes=num_bytes)
+    source = torch.ones(like.num_bytes // 8, device=like.device)
+    run, name = source.clone, "clone"
+    if not like.allocates:
+        run, name = partial(torch.empty_like(source).copy_, source), "copy_"
+    return replace(like, name=name, run=run)
 
 
-def measure(contenders: list[Contender], *, rounds: int) -> dict[str, float]:
-    """Median seconds of each contender, all of them once per round so that noise hits all alike."""
-    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for round_idx in range(rounds + 1):
-        for contender in contenders:
-            start = time.perf_counter()
-            contender.run()
-            if round_idx:  # the first round warms up
-                times[contender.name].append(time.perf_counter() - start)
-    return {name: statistics.median(found) for name, found in times.items()}
+def seconds_of(contender: Contender) -> float:
+    """Seconds of one call; on a GPU between two events on its stream, so without the launch."""
+    if contender.device.type == "cpu":
+        start = time.perf_counter()
+        contender.run()
+        return time.perf_counter() - start
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    contender.run()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1e3
 
 
-def compare(contenders: list[Contender], *, rounds: int) -> list[Row]:
-    """Measure one group with its copy; the last contender is the baseline."""
-    group, num_bytes = contenders[0].group, contenders[0].num_bytes
-    everyone = [*contenders, copy_contender(group, num_bytes)]
-    seconds = measure(everyone, rounds=rounds)
-    baseline = seconds[contenders[-1].name]
+def measure(contenders: list[Contender], *, rounds: int, seconds: float) -> list[list[float]]:
+    """Times of each contender, all of them once per round so that noise hits all alike.
+
+    Stops after `rounds`, or after `seconds` if three rounds are done.
+    """
+    times: list[list[float]] = [[] for _ in contenders]
+    for contender in contenders:  # warm up
+        seconds_of(contender)
+    start = time.perf_counter()
+    for round_idx in range(rounds):
+        if round_idx >= MIN_ROUNDS and time.perf_counter() - start > seconds:
+            break
+        for contender, found in zip(contenders, times, strict=True):
+            found.append(seconds_of(contender))
+    return times
+
+
+def compare(contenders: list[Contender], *, rounds: int, seconds: float) -> list[Row]:
+    """Measure one group, with its copy if it has bytes; the last contender is the baseline."""
+    everyone = list(contenders)
+    if contenders[0].num_bytes:
+        everyone.append(copy_contender(contenders[0]))
+    times = measure(everyone, rounds=rounds, seconds=seconds)
+    medians = [statistics.median(found) for found in times]
+    baseline = medians[len(contenders) - 1]
+    copied = medians[-1] if contenders[0].num_bytes else 0.0
     return [
         Row(
-            group=group,
+            group=contender.group,
             name=contender.name,
-            median_ms=1e3 * seconds[contender.name],
-            gb_per_s=contender.num_bytes / seconds[contender.name] / 1e9,
-            percent_of_copy=100 * seconds["clone"] / seconds[contender.name],
-            speedup=baseline / seconds[contender.name],
+            rounds=len(times[0]),
+            median_ms=1e3 * took,
+            gb_per_s=contender.num_bytes / took / 1e9,
+            gflop_per_s=contender.num_flops / took / 1e9,
+            percent_of_copy=100 * copied / took,
+            speedup=baseline / took,
         )
-        for contender in everyone
+        for contender, took in zip(everyone, medians, strict=True)
     ]
 
 
-def print_rows(rows: list[Row]) -> None:
-    print(f"{'what':34} {'who':22} {'ms':>9} {'GB/s':>7} {'% copy':>7} {'x base':>7}")
-    for row in rows:
-        print(
-            f"{row.group:34} {row.name:22} {row.median_ms:9.3f} {row.gb_per_s:7.1f} "
-            f"{row.percent_of_copy:7.0f} {row.speedup:7.2f}"
-        )
+MIN_ROUNDS = 3
+HEADER = f"{'what':42} {'who':22} {'ms':>9} {'GB/s':>7} {'% copy':>7} {'GFLOP/s':>8} {'x base':>7}"
 
 
-def main(groups: Callable[[], list[list[Contender]]]) -> None:
-    """Parse the command line, measure every group, print the table and write the JSON."""
+def line_of(row: Row) -> str:
+    def number(value: float, form: str, width: int) -> str:
+        return format(format(value, form) if value else "-", f">{width}")
+
+    return (
+        f"{row.group:42} {row.name:22} {row.median_ms:9.3f} {number(row.gb_per_s, '.1f', 7)} "
+        f"{number(row.percent_of_copy, '.0f', 7)} {number(row.gflop_per_s, '.1f', 8)} "
+        f"{row.speedup:7.2f}"
+    )
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line; a device that is not there ends the run with one line."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=1.0, help="limit per group of rows")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("bench: error: --device must be cpu, got cuda: torch finds no GPU", file=sys.stderr)
+        raise SystemExit(2)
+    return options
+
+
+def machine_of(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def main(groups: Callable[[torch.device], Iterable[list[Contender]]]) -> None:
+    """Parse the command line, measure every group, print the table and write the JSON.
+
+    `groups` makes the contenders of one group after another, so that one group's tensors live at a
+    time.
+    """
+    options = parse_options()
+    device = torch.device(options.device)
     torch.set_num_threads(options.threads)
-    facts = build_info() | {"threads": options.threads, "machine": platform.processor()}
-    print(f"isa {facts['cpu_isa']}, {options.threads} threads, torch {facts['torch']}")
-    rows = [row for group in groups() for row in compare(group, rounds=options.rounds)]
-    print_rows(rows)
+    facts = build_info() | {
+        "device": options.device,
+        "machine": machine_of(device),
+        "threads": options.threads,
+    }
+    print(
+        f"{facts['machine']}, isa {facts['cpu_isa']}, {options.threads} threads, "
+        f"torch {facts['torch']}"
+    )
+    print(HEADER)
+    rows = []
+    for group in groups(device):
+        found = compare(group, rounds=options.rounds, seconds=options.seconds)
+        rows += found
+        print("\n".join(map(line_of, found)), flush=True)
     if options.json is not None:
-        found = {"facts": facts, "rows": [asdict(row) for row in rows]}
+        document = {"facts": facts, "rows": [asdict(row) for row in rows]}
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

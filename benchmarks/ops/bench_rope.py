@@ -1,0 +1,42 @@
+"""rope against the usual rotate_half in PyTorch: `python -m benchmarks.ops.bench_rope`."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from benchmarks.support.bench_op import main
+from benchmarks.support.contender import Contender, Work, passes, to_device
+from llmcore.ops import rope
+from llmcore.ops.cases import normal
+from llmcore.ops.rope.cases import tables
+
+# (B, T, H, D): the quickstart's queries, and 64 MiB of float32.
+SHAPES = [(2, 256, 4, 32), (4, 2048, 32, 64)]
+
+
+def rotate_half(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """The form of the Hugging Face models: tables of full width, in the dtype of x."""
+    cos, sin = (torch.cat((table, table), dim=-1).to(x.dtype)[:, None] for table in (cos, sin))
+    low, high = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-high, low), dim=-1) * sin
+
+
+def groups(device: torch.device) -> Iterable[list[Contender]]:
+    for shape in SHAPES:
+        cos, sin = tables(torch.arange(shape[1]), shape[3])
+        for dtype in (torch.float32, torch.bfloat16):
+            x = normal(*shape, dtype=dtype)
+            work = Work(num_bytes=2 * x.nbytes + cos.nbytes + sin.nbytes)
+            yield from passes(
+                f"{str(dtype)[6:]} {'x'.join(map(str, shape))}",
+                {"llmcore": rope, "rotate_half": rotate_half},
+                to_device((x, cos, sin), device),
+                grads=(0,),
+                forward=work,
+                backward=work,
+            )
+
+
+if __name__ == "__main__":
+    main(groups)
