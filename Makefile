@@ -1,4 +1,4 @@
-# Verbs: quickstart setup check test test-gpu test-asan bench docs clean (`make help` lists them).
+# Verbs: quickstart setup check test test-gpu test-asan bench bench-gpu docs clean (`make help` lists them).
 # Variables: PYTHON=python3.12  SCALE=full|smoke  DATA=path  OUT=dir  LLMCORE_CUDA=AUTO|ON|OFF  PYTEST_ARGS="-k rope"
 # Needs only Python >= 3.11 with its headers, a C++20 g++ and make; everything else is installed into .venv.
 
@@ -136,6 +136,11 @@ BENCHMARKS := $(filter-out benchmarks/support/%,$(sort $(wildcard benchmarks/*/b
 .PHONY: bench
 bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, one after the other
 	@for file in $(BENCHMARKS); do echo "== $$file"; PYTHONPATH=. $(PY) "$$file" || exit 1; done
+
+OP_BENCHMARKS := $(filter benchmarks/ops/%,$(BENCHMARKS))
+.PHONY: bench-gpu
+bench-gpu: setup $(TEST_DEPS_STAMP) ## run the op benchmarks on a CUDA GPU
+	@for file in $(OP_BENCHMARKS); do echo "== $$file"; PYTHONPATH=. $(PY) "$$file" --device cuda || exit 1; done
 
 .PHONY: docs
 docs: setup $(TEST_DEPS_STAMP) ## check the documentation: links resolve and the README's Python runs
