@@ -19,7 +19,10 @@ print("registered")
 
 def test_registers_without_a_gpu() -> None:
     if not CUDA_LIBRARY.is_file():
-        pytest.skip("libllmcore_cuda.so was not built: no nvcc")
+        pytest.skip(
+            f"{CUDA_LIBRARY.name} was not built into {CUDA_LIBRARY.parent.name}/: "
+            "build with LLMCORE_CUDA=ON, which needs nvcc"
+        )
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(CUDA_LIBRARY)],
         env={"PYTHONPATH": ":".join(sys.path)},

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from llmcore.ops import rms_norm
+from llmcore.errors import DtypeError
+from llmcore.ops import rms_norm, use_backend
 from llmcore.ops.cases import normal
 from llmcore.ops.rms_norm.cases import SPEC
 from tests.support.check_op import OpChecks
@@ -59,6 +60,16 @@ def test_large_outputs_written_around_the_cache() -> None:
 def test_backward_op_is_registered() -> None:
     args = (normal(3, 8), normal(3, 8, seed=1), normal(8, seed=2), 1e-6)
     torch.library.opcheck(torch.ops.llmcore.rms_norm_backward.default, args)
+
+
+def test_float64_is_for_the_reference_alone() -> None:
+    x, weight = normal(2, 8).double(), normal(8).double()
+    expected = "rms_norm: x must be float32, bfloat16 or float16, got float64"
+    with use_backend("native"), pytest.raises(DtypeError) as raised:
+        rms_norm(x, weight)
+    assert str(raised.value) == expected
+    with use_backend("reference"):
+        assert rms_norm(x, weight).dtype == torch.float64
 
 
 def test_dispatcher_checks_shapes_itself() -> None:

@@ -73,7 +73,10 @@ def run_gradients(
 
 
 def gradient_scale(case: OpCase) -> float:
-    """Largest product of a cotangent (normal: below 4) and an argument: a term of the backward."""
+    """Largest product of a cotangent (normal: below 4) and an argument: a term of the backward.
+
+    See docs/adr/0012: where terms cancel, the yardstick's own error may be 0 by luck.
+    """
     floats = [tensor for tensor in tensors_of(case.args) if tensor.is_floating_point()]
     return 4 * max((tensor.abs().max().item() for tensor in floats if tensor.numel()), default=0)
 
@@ -189,7 +192,8 @@ class OpChecks:
 
     def test_every_instruction_set(self) -> None:
         if op_backends()[self.spec.name]["cpu"] != "native":
-            pytest.skip(f"{self.spec.name} has no native CPU kernel yet")
+            folder = self.spec.reference.__module__.split(".")[-2]
+            pytest.skip(f"csrc/cpu/{folder}.cpp is missing: {self.spec.name} runs on PyTorch")
         facts = build_info()
         for isa in facts["cpu_isas_supported"]:
             if isa != facts["cpu_isa"]:

@@ -14,6 +14,7 @@ from llmcore.ops.shape_check import dtype_error, shape_error
 __all__ = ["BACKENDS", "rms_norm"]
 
 BACKENDS: Final = {"cpu": NATIVE, "cuda": NATIVE}
+NATIVE_DTYPES: Final = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def rms_norm(
@@ -33,7 +34,7 @@ def rms_norm(
 
     Raises:
         ShapeError: `weight` does not match the last axis of `x`.
-        DtypeError: `weight` has another dtype than `x`.
+        DtypeError: `x` has another dtype (the reference takes float64 too), or `weight` not its.
         KernelUnavailable: the forced backend has no kernel for this device.
 
     Numerics: the mean square accumulates in float32, in an order that depends on C alone; the
@@ -46,6 +47,8 @@ def rms_norm(
     if weight.dtype != x.dtype:
         raise dtype_error("rms_norm", "weight", f"{x.dtype} as x is", weight)
     if choose("rms_norm", BACKENDS, x.device.type) == NATIVE:
+        if x.dtype not in NATIVE_DTYPES:
+            raise dtype_error("rms_norm", "x", "float32, bfloat16 or float16", x)
         if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
             return rms_norm_native(x, weight, eps)
         return rms_norm_no_grad_native(x, weight, eps)
