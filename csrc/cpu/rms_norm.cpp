@@ -1,12 +1,15 @@
 // See ops/rms_norm.h.
 //
-// Ladder: benchmarks/cpp, 64 MiB per array, % of memcpy in the same rounds, one thread of an AMD
-// EPYC (Zen 4, 32 MiB L3, about 19 GB/s of memcpy) that other processes used too.
-//   1. plain stores: forward float32 66 % - each line is read before it is written
-//   2. + non-temporal stores above half the L3: avx512_bf16 forward float32 95 %, bfloat16 144 %;
-//      backward 82 %, 95 %. avx2 forward 89 %, 80 %; backward 87 %, 53 %          <- this version
-//   x. prefetch of the next row while this one is written: 5 to 10 % slower
-//   x. one 64-byte non-temporal store as two of 32 bytes: no difference
+// Ladder: `bench_rms_norm 1` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB L3, avx512_bf16), CPU
+// time, median of 15 rounds, % of the memcpy of as many bytes in the same rounds (64 MiB arrays:
+// 20-21 GB/s; cached: 49 GB/s in float32, 83 in bfloat16). Two other processes used the machine.
+//   1. plain stores: each line of the output is read before it is written. Not measured alone.
+//   2. non-temporal stores above half the L3                                   <- this version
+//        64 MiB, so from memory      forward float32 103 %, bfloat16 123 %; backward 86 %, 76 %
+//        8192x192, in the cache      forward float32 108 %, bfloat16  24 %; backward 49 %, 21 %
+//      With 2 threads (`bench_rms_norm 2`, memcpy 17 GB/s, machine fairly quiet) at 64 MiB:
+//                                    forward float32  99 %, bfloat16 146 %; backward 87 %, 103 %
+// Not known: what bounds the cached bfloat16 passes, and why memcpy is beaten where it is.
 #include "ops/rms_norm.h"
 
 #include "cpu/isa_variant.h"
