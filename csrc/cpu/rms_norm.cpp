@@ -1,13 +1,13 @@
 // See ops/rms_norm.h.
 //
-// Ladder: `bench_rms_norm 1` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB L3, avx512_bf16), CPU
-// time, median of 15 rounds, % of the memcpy of as many bytes in the same rounds (64 MiB arrays:
-// 20-21 GB/s; cached: 49 GB/s in float32, 83 in bfloat16). Two other processes used the machine.
+// Ladder: `bench_rms_norm 2` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB L3, avx512_bf16), two
+// threads, quiet; % of the memcpy of as many bytes in the same rounds; middle of three runs.
 //   1. plain stores: each line of the output is read before it is written. Not measured alone.
 //   2. non-temporal stores above half the L3                                   <- this version
-//        64 MiB, so from memory      forward float32 103 %, bfloat16 123 %; backward 86 %, 76 %
-//        8192x192, in the cache      forward float32 108 %, bfloat16  24 %; backward 49 %, 21 %
-//      With 2 threads (`bench_rms_norm 2`, memcpy 17 GB/s, machine fairly quiet) at 64 MiB:
+//        64 MiB, memcpy 28-32 GB/s   forward float32 102 %, bfloat16 126 %; backward 92 %, 103 %
+//        8192x192, in the cache,     forward float32  94 %, bfloat16  44 %; backward 59 %,  38 %
+//        memcpy 79-97 GB/s (float32), 59-72 (bfloat16)
+//      An earlier run at 64 MiB, when memcpy reached 17 GB/s:
 //                                    forward float32  99 %, bfloat16 146 %; backward 87 %, 103 %
 // Not known: what bounds the cached bfloat16 passes, and why memcpy is beaten where it is.
 #include "ops/rms_norm.h"
