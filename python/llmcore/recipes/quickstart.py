@@ -47,13 +47,14 @@ def _full(data: str) -> PipelineConfig:
             num_kv_heads=2,
             head_dim=32,
             max_seq_len=256,
+            init_std=0.04,
         ),
         # Many small steps: at these lengths the number of updates, not of tokens, is the limit.
         pretrain=StageConfig(
             train=TrainConfig(
-                num_steps=3800, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
+                num_steps=4400, rows_per_batch=2, seq_len=256, checkpoint_every=500, log_every=5
             ),
-            optim=OptimConfig(peak_lr=4e-3, min_lr_ratio=0.01, warmup_steps=120),
+            optim=OptimConfig(peak_lr=2e-3, min_lr_ratio=0.01, warmup_steps=120),
         ),
         sft=StageConfig(
             train=TrainConfig(
