@@ -63,7 +63,7 @@ def _full(data: str) -> PipelineConfig:
             optim=OptimConfig(peak_lr=1.5e-3, min_lr_ratio=0.01, warmup_steps=60),
         ),
         dpo=StageConfig(
-            train=TrainConfig(num_steps=110, rows_per_batch=8, seq_len=256, checkpoint_every=55),
+            train=TrainConfig(num_steps=100, rows_per_batch=8, seq_len=256, checkpoint_every=50),
             optim=OptimConfig(peak_lr=4e-5, min_lr_ratio=0.1, warmup_steps=10, weight_decay=0.0),
         ),
         num_exercises=18_000,
