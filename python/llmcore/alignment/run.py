@@ -10,11 +10,16 @@ from llmcore.alignment.pair_stream import PairStream, pair_batch
 from llmcore.alignment.pairs import load_pairs
 from llmcore.alignment.reference import reference_logprobs
 from llmcore.alignment.step import evaluate_pairs, make_dpo_step
-from llmcore.errors import ConfigError
 from llmcore.models import Decoder, load_pretrained, save_pretrained
 from llmcore.optim import AdamW
 from llmcore.tokenizers import Tokenizer
-from llmcore.training import StageResult, StageRun, TrainState, train_stage
+from llmcore.training import (
+    StageResult,
+    StageRun,
+    TrainState,
+    require_model_fits,
+    train_stage,
+)
 
 
 def run(
@@ -42,7 +47,12 @@ def run(
     train = config.train
     tokenizer = Tokenizer.load(config.tokenizer or config.init_from)
     model = load_pretrained(config.init_from, dtype=torch.float32)
-    _check_fit(config, model, tokenizer)
+    require_model_fits(
+        "DPOConfig",
+        model.config,
+        seq_len=train.seq_len,
+        num_token_ids=tokenizer.vocab_size,
+    )
     pairs = load_pairs(config.train_data, tokenizer, seq_len=train.seq_len)
     reference = load_pretrained(config.init_from, dtype=torch.float32).requires_grad_(False)
     stream = PairStream(
@@ -72,20 +82,6 @@ def run(
     )
     save_pretrained(model, out_dir, tokenizer=tokenizer, chat=True)
     return result
-
-
-def _check_fit(config: DPOConfig, model: Decoder, tokenizer: Tokenizer) -> None:
-    shape = model.config
-    if config.train.seq_len > shape.max_seq_len:
-        raise ConfigError(
-            f"DPOConfig: train.seq_len must be at most the model's max_seq_len = "
-            f"{shape.max_seq_len}, got {config.train.seq_len}"
-        )
-    if tokenizer.vocab_size > shape.vocab_size:
-        raise ConfigError(
-            f"DPOConfig: tokenizer must have at most the model's vocab_size = "
-            f"{shape.vocab_size} tokens, got {tokenizer.vocab_size}"
-        )
 
 
 def _evaluation(

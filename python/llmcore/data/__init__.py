@@ -2,8 +2,6 @@
 
 from llmcore.data.chat import (
     CHATML_TEMPLATE,
-    IM_END,
-    IM_START,
     ChatTokens,
     Message,
     RenderedChat,
@@ -34,8 +32,6 @@ from llmcore.data.sft_stream import SFTStream, epoch_order
 
 __all__ = [
     "CHATML_TEMPLATE",
-    "IM_END",
-    "IM_START",
     "PADDING_SEGMENT",
     "ChatTokens",
     "Document",

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmcore.errors import DataError
-from llmcore.tokenizers import Tokenizer
+from llmcore.tokenizers import IM_END, IM_START, Tokenizer
 
 ROLES: Final = ("system", "user", "assistant")
-IM_START: Final = "<|im_start|>"
-IM_END: Final = "<|im_end|>"
 
 CHATML_TEMPLATE: Final = (
     "{% for message in messages %}"

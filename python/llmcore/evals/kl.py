@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import torch
 
-from llmcore.data import IM_END, Message, encode_chat
+from llmcore.data import Message, encode_chat
 from llmcore.decoding import SamplingParams
 from llmcore.errors import DataError
 from llmcore.inference import generate
 from llmcore.losses import token_kl
 from llmcore.models import Decoder
-from llmcore.tokenizers import Tokenizer
+from llmcore.tokenizers import IM_END, Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,9 +18,7 @@ from llmcore.evals.kl import answer_divergence
 from llmcore.evals.preference_accuracy import preference_accuracy
 from llmcore.evals.questions import read_questions
 from llmcore.models import Decoder, load_pretrained
-from llmcore.tokenizers import Tokenizer
-
-_SEPARATOR = "<|endoftext|>"
+from llmcore.tokenizers import END_OF_TEXT, IM_END, Tokenizer
 
 
 def run(config: EvalConfig) -> dict[str, float]:
@@ -83,9 +81,9 @@ def score_texts(
     Raises:
         ConfigError: the tokenizer has no separator.
     """
-    separator = tokenizer.token_to_id(_SEPARATOR)
+    separator = tokenizer.token_to_id(END_OF_TEXT)
     if separator is None:
-        raise ConfigError(f"score_texts: tokenizer must have the token {_SEPARATOR}, got none")
+        raise ConfigError(f"score_texts: tokenizer must have the token {END_OF_TEXT}, got none")
     ids, num_bytes = [], 0
     for document in documents:
         num_bytes += document.num_bytes
@@ -94,7 +92,7 @@ def score_texts(
 
 
 def _exact_match(config: EvalConfig, model: Decoder, tokenizer: Tokenizer) -> dict[str, float]:
-    stop_id = tokenizer.token_to_id("<|im_end|>")
+    stop_id = tokenizer.token_to_id(IM_END)
     params = SamplingParams(
         max_new_tokens=config.max_new_tokens, stop_ids=() if stop_id is None else (stop_id,)
     )

@@ -1,12 +1,9 @@
 """What a model directory says about its tokenizer, for readers of the Hugging Face layout."""
 
-from typing import Any, Final
+from typing import Any
 
-from llmcore.data import CHATML_TEMPLATE, IM_END, IM_START
-from llmcore.tokenizers import Tokenizer
-
-END_OF_TEXT: Final = "<|endoftext|>"
-"""Document separator: it begins and ends every document, and pads."""
+from llmcore.data import CHATML_TEMPLATE
+from llmcore.tokenizers import END_OF_TEXT, IM_END, IM_START, Tokenizer
 
 
 def special_ids(tokenizer: Tokenizer, *, chat: bool) -> dict[str, Any]:

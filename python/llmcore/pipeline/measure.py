@@ -26,7 +26,7 @@ from llmcore.pipeline.config import PipelineConfig
 from llmcore.pipeline.layout import Layout
 from llmcore.pipeline.stages import pretrain_config
 from llmcore.pretraining import tokenize_corpus
-from llmcore.tokenizers import Tokenizer
+from llmcore.tokenizers import END_OF_TEXT, IM_END, Tokenizer
 
 _MAX_ANSWER_TOKENS = 40
 _SAMPLES_PER_SKILL = 2
@@ -106,13 +106,13 @@ def _framed(documents: TokenizedDocuments, separator_id: int) -> list[np.ndarray
 
 
 def _stops(tokenizer: Tokenizer) -> list[int]:
-    stop_id = tokenizer.token_to_id("<|im_end|>")
+    stop_id = tokenizer.token_to_id(IM_END)
     return [] if stop_id is None else [stop_id]
 
 
 def _continuations(model: Decoder, tokenizer: Tokenizer) -> list[dict[str, str]]:
     prompts = ("def __init__(self", "import os\n", "The function returns", "class Error(")
-    separator = tokenizer.token_to_id("<|endoftext|>")
+    separator = tokenizer.token_to_id(END_OF_TEXT)
     assert separator is not None
     params = SamplingParams(
         temperature=0.7, top_k=40, seed=1, max_new_tokens=48, stop_ids=(separator,)

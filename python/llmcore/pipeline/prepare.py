@@ -19,9 +19,8 @@ from llmcore.errors import DataError
 from llmcore.evals import Question, write_questions
 from llmcore.pipeline.config import PipelineConfig
 from llmcore.pipeline.layout import Layout
-from llmcore.tokenizers import Tokenizer
+from llmcore.tokenizers import CHAT_SPECIAL_TOKENS, Tokenizer
 
-SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _NUM_WORDS = 600
 
 
@@ -63,7 +62,7 @@ def train_tokenizer(config: PipelineConfig, layout: Layout) -> dict[str, Any]:
     tokenizer = Tokenizer.train(
         (document.text for document in train),
         vocab_size=config.vocab_size,
-        special_tokens=SPECIAL_TOKENS,
+        special_tokens=CHAT_SPECIAL_TOKENS,
     )
     layout.tokenizer.mkdir(parents=True, exist_ok=True)
     tokenizer.save(layout.tokenizer)

@@ -15,9 +15,8 @@ from llmcore.data.pretrain_stream import TokenizedDocuments
 from llmcore.data.python_corpus import python_documents
 from llmcore.errors import CheckpointError, ConfigError
 from llmcore.pretraining.config import PretrainConfig
-from llmcore.tokenizers import Tokenizer
+from llmcore.tokenizers import END_OF_TEXT, Tokenizer
 
-SEPARATOR: Final = "<|endoftext|>"
 CACHE_FILE: Final = "tokens.safetensors"
 _BATCH_DOCUMENTS: Final = 256
 
@@ -80,9 +79,9 @@ def tokenize_documents(documents: Sequence[Document], tokenizer: Tokenizer) -> T
 
 
 def _separator_id(config: PretrainConfig, tokenizer: Tokenizer) -> int:
-    separator_id = tokenizer.token_to_id(SEPARATOR)
+    separator_id = tokenizer.token_to_id(END_OF_TEXT)
     if separator_id is None:
-        raise ConfigError(f"{config.tokenizer}: the tokenizer must have the token {SEPARATOR}")
+        raise ConfigError(f"{config.tokenizer}: the tokenizer must have the token {END_OF_TEXT}")
     if tokenizer.vocab_size > config.model.vocab_size:
         raise ConfigError(
             f"PretrainConfig: model.vocab_size must be at least the tokenizer's "

@@ -6,6 +6,7 @@ from llmcore.training.evaluation import EvaluationHook
 from llmcore.training.fit import BatchStream, MicroBatch, StepFn, fit
 from llmcore.training.hooks import Hook, MetricsRow, StopStatus
 from llmcore.training.metrics_log import MetricsLog, read_metrics
+from llmcore.training.model_fit import require_model_fits
 from llmcore.training.progress import progress_hook
 from llmcore.training.result import StageResult
 from llmcore.training.run_record import RunRecord, read_run_record, versions, write_run_record
@@ -38,6 +39,7 @@ __all__ = [
     "read_metrics",
     "read_run_record",
     "require_finite",
+    "require_model_fits",
     "restore_snapshot",
     "resume",
     "take_snapshot",

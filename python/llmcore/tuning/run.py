@@ -6,11 +6,16 @@ from pathlib import Path
 import torch
 
 from llmcore.data import PackedBatch, SFTStream, best_fit_decreasing, packed_batch
-from llmcore.errors import ConfigError
 from llmcore.models import Decoder, load_pretrained, save_pretrained
 from llmcore.optim import AdamW
 from llmcore.tokenizers import Tokenizer
-from llmcore.training import StageResult, StageRun, TrainState, train_stage
+from llmcore.training import (
+    StageResult,
+    StageRun,
+    TrainState,
+    require_model_fits,
+    train_stage,
+)
 from llmcore.tuning.config import SFTConfig
 from llmcore.tuning.examples import load_examples
 from llmcore.tuning.step import make_sft_step, mean_loss
@@ -40,7 +45,12 @@ def run(
     train = config.train
     tokenizer = Tokenizer.load(config.tokenizer or config.init_from)
     model = load_pretrained(config.init_from, dtype=torch.float32)
-    _check_fit(config, model, tokenizer)
+    require_model_fits(
+        "SFTConfig",
+        model.config,
+        seq_len=train.seq_len,
+        num_token_ids=tokenizer.vocab_size,
+    )
     examples, _ = load_examples(
         config.train_data, tokenizer, seq_len=train.seq_len, overlong=config.overlong
     )
@@ -67,20 +77,6 @@ def run(
     )
     save_pretrained(model, out_dir, tokenizer=tokenizer, chat=True)
     return result
-
-
-def _check_fit(config: SFTConfig, model: Decoder, tokenizer: Tokenizer) -> None:
-    shape = model.config
-    if config.train.seq_len > shape.max_seq_len:
-        raise ConfigError(
-            f"SFTConfig: train.seq_len must be at most the model's max_seq_len = "
-            f"{shape.max_seq_len}, got {config.train.seq_len}"
-        )
-    if tokenizer.vocab_size > shape.vocab_size:
-        raise ConfigError(
-            f"SFTConfig: tokenizer must have at most the model's vocab_size = "
-            f"{shape.vocab_size} tokens, got {tokenizer.vocab_size}"
-        )
 
 
 def _evaluation(

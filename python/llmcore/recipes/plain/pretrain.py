@@ -22,7 +22,7 @@ from llmcore.data.documents import read_documents, split_documents
 from llmcore.data.python_corpus import python_documents
 from llmcore.models import Decoder
 from llmcore.pretraining import PretrainConfig
-from llmcore.tokenizers import Tokenizer
+from llmcore.tokenizers import END_OF_TEXT, Tokenizer
 
 Rows = tuple[Tensor, Tensor, Tensor, Tensor]
 """Inputs, labels, positions and segment ids, each (rows, seq_len)."""
@@ -37,12 +37,17 @@ def pretrain(config: PretrainConfig, *, num_steps: int | None = None) -> list[fl
     """
     train = config.train
     tokenizer = Tokenizer.load(config.tokenizer)
-    separator = tokenizer.token_to_id("<|endoftext|>")
+    separator = tokenizer.token_to_id(END_OF_TEXT)
     assert separator is not None
     documents = read_documents(config.data) if config.data else python_documents()
     kept, _ = split_documents(documents, val_fraction=config.val_fraction, seed=config.split_seed)
     token_lists = [tokenizer.encode(document.text) for document in kept]
-    rows = packed_rows(token_lists, separator, seq_len=train.seq_len, seed=train.seed)
+    rows_per_epoch = max(1, sum(len(ids) + 1 for ids in token_lists) // train.seq_len)
+    rows = shuffled_rows(
+        packed_rows(token_lists, separator, seq_len=train.seq_len, seed=train.seed),
+        rows_per_epoch,
+        seed=train.seed,
+    )
 
     model = Decoder(config.model, generator=torch.Generator().manual_seed(train.seed))
     optimizer = make_optimizer(model, config)
@@ -115,6 +120,18 @@ def packed_rows(
                     yield row
                     row = [[], [], [], []]
                     position, segment = 0, 0
+        epoch += 1
+
+
+def shuffled_rows(
+    rows: Iterator[list[list[int]]], rows_per_epoch: int, *, seed: int
+) -> Iterator[list[list[int]]]:
+    """The rows of each epoch in random order, so that a batch is not one document."""
+    epoch = 0
+    while True:
+        block = [next(rows) for _ in range(rows_per_epoch)]
+        for idx in np.random.default_rng((seed, epoch, 1)).permutation(rows_per_epoch):
+            yield block[idx]
         epoch += 1
 
 
