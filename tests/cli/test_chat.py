@@ -1,9 +1,11 @@
 """`llmcore chat`: turns, commands, a full context."""
 
+import io
+
 import pytest
 
 from llmcore.cli.app import run
-from llmcore.cli.chat import speak
+from llmcore.cli.chat import read_turn, speak
 from llmcore.errors import DataError
 from tests.support.command import call_llmcore
 
@@ -15,6 +17,13 @@ def test_piped_lines_are_turns_and_only_answers_are_printed(model_dir):
     assert (done.returncode, done.stderr) == (0, "")
     alone = call_llmcore("chat", model_dir, *SHORT, stdin=b"hello\nagain\n")
     assert done.stdout == alone.stdout != ""
+
+
+def test_a_backslash_at_the_end_of_a_line_joins_the_next(monkeypatch):
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(b"first:\\\na,b\\\nc\nnext\nend\\"))
+    )
+    assert [read_turn("") for _ in range(4)] == ["first:\na,b\nc\n", "next\n", "end\n", None]
 
 
 def test_reset_forgets_the_conversation(model_dir):

@@ -12,7 +12,9 @@ from llmcore.errors import DataError
 if TYPE_CHECKING:
     from llmcore.cli.speaker import Speaker
 
-HELP = "/reset forgets the conversation, /quit (or Ctrl-D) ends it."
+HELP = (
+    "/reset forgets the conversation, /quit (or Ctrl-D) ends it; a line that ends with \\ goes on."
+)
 
 
 @click.command()
@@ -31,13 +33,14 @@ def chat(
 ) -> None:
     """Talk to the model in folder MODEL.
 
-    /reset forgets the conversation, /quit (or Ctrl-D) ends it. With piped input every line is one
-    turn, and only the answers are printed.
+    /reset forgets the conversation, /quit (or Ctrl-D) ends it. A line that ends with a backslash
+    goes on in the next one. With piped input every line is one turn, and only the answers are
+    printed.
 
     \b
     Examples:
       llmcore chat runs/quickstart/dpo
-      echo "Reverse the word stone." | llmcore chat runs/quickstart/dpo
+      llmcore chat runs/quickstart/dpo < questions.txt
     """
     from llmcore.cli.speaker import Speaker
 
@@ -79,11 +82,20 @@ def converse(speaker: "Speaker", opening: list[tuple[str, str]], *, prompt: str)
 
 
 def read_turn(prompt: str) -> str | None:
-    """One line of standard input, or None at its end."""
-    if prompt:
-        click.echo(prompt, nl=False, err=True)
-    raw = sys.stdin.buffer.readline()
-    return raw.decode("utf-8") if raw else None
+    """One turn of standard input, or None at its end; a backslash at a line's end joins the next.
+
+    Args:
+        prompt: Shown before the line is read.
+    """
+    turn = ""
+    while True:
+        if prompt:
+            click.echo(prompt if not turn else "." * (len(prompt) - 1) + " ", nl=False, err=True)
+        raw = sys.stdin.buffer.readline()
+        line = raw.decode("utf-8")
+        if not line.rstrip("\r\n").endswith("\\"):
+            return turn + line if turn or raw else None
+        turn += line.rstrip("\r\n")[:-1] + "\n"
 
 
 def speak(
