@@ -128,7 +128,7 @@ test-asan: setup $(TEST_DEPS_STAMP) ## run the native tests under AddressSanitiz
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build --preset asan
 	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  PYTHONPATH=$(ASAN_DIR)/python $(PY) -m pytest tests/ops tests/tokenizers -m 'not compile and not gpu' $(PYTEST_ARGS)
+	  PYTHONPATH="$(CURDIR)/$(ASAN_DIR)/python" $(PY) -m pytest tests/ops tests/tokenizers -m 'not compile and not gpu' $(PYTEST_ARGS)
 
 # ---------------------------------------------------------------- numbers
 
