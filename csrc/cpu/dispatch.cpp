@@ -54,12 +54,11 @@ const char* isa_in_use() {
   return cpu_isa_name(chosen_isa());
 }
 
-void rms_norm(const RmsNormArgs& args, const ParallelFor& parallel_for) {
-  kernels().rms_norm(args, parallel_for);
-}
-
-void rms_norm_backward(const RmsNormBackwardArgs& args, const ParallelFor& parallel_for) {
-  kernels().rms_norm_backward(args, parallel_for);
-}
+#define LLMCORE_FORWARD(name, Args)                              \
+  void name(const Args& args, const ParallelFor& parallel_for) { \
+    kernels().name(args, parallel_for);                          \
+  }
+LLMCORE_FOR_EACH_KERNEL(LLMCORE_FORWARD)
+#undef LLMCORE_FORWARD
 
 }  // namespace llmcore::cpu

@@ -6,8 +6,9 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 extern const KernelTable kKernels;
 constexpr KernelTable kKernels{
-    .rms_norm = rms_norm,
-    .rms_norm_backward = rms_norm_backward,
+#define LLMCORE_ENTRY(name, Args) .name = name,
+    LLMCORE_FOR_EACH_KERNEL(LLMCORE_ENTRY)
+#undef LLMCORE_ENTRY
 };
 
 }  // namespace llmcore::cpu::LLMCORE_ISA

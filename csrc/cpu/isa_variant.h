@@ -1,7 +1,8 @@
 // Declarations of every kernel inside the namespace of the instruction set being compiled.
 #pragma once
 
-#include "ops/rms_norm.h"
+#include "core/parallel.h"
+#include "cpu/kernel_list.h"
 
 #ifndef LLMCORE_ISA
 #error "csrc/cpu kernels are compiled with -DLLMCORE_ISA=<namespace>"
@@ -9,7 +10,8 @@
 
 namespace llmcore::cpu::LLMCORE_ISA {
 
-void rms_norm(const RmsNormArgs& args, const ParallelFor& parallel_for);
-void rms_norm_backward(const RmsNormBackwardArgs& args, const ParallelFor& parallel_for);
+#define LLMCORE_DECLARE(name, Args) void name(const Args& args, const ParallelFor& parallel_for);
+LLMCORE_FOR_EACH_KERNEL(LLMCORE_DECLARE)
+#undef LLMCORE_DECLARE
 
 }  // namespace llmcore::cpu::LLMCORE_ISA

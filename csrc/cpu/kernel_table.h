@@ -1,14 +1,15 @@
-// One function pointer per kernel and instruction set. To add an op: one field here, one line in
-// isa_table.cpp, one forwarding function in dispatch.cpp.
+// One function pointer per kernel and instruction set, from kernel_list.h.
 #pragma once
 
-#include "ops/rms_norm.h"
+#include "core/parallel.h"
+#include "cpu/kernel_list.h"
 
 namespace llmcore::cpu {
 
 struct KernelTable {
-  void (*rms_norm)(const RmsNormArgs&, const ParallelFor&);
-  void (*rms_norm_backward)(const RmsNormBackwardArgs&, const ParallelFor&);
+#define LLMCORE_FIELD(name, Args) void (*name)(const Args&, const ParallelFor&);
+  LLMCORE_FOR_EACH_KERNEL(LLMCORE_FIELD)
+#undef LLMCORE_FIELD
 };
 
 // The table of the instruction set in use. The first call selects it from LLMCORE_CPU_ISA and the

@@ -1,16 +1,22 @@
 """Every op owns the same files; the compiled rooms see only what they may."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
+from llmcore.ops.backend import NATIVE
 from tests.support.source_tree import CSRC, PACKAGE, REPO_ROOT, TESTS, files_under
 
 OPS = sorted(
     p.name for p in (PACKAGE / "ops").iterdir() if p.is_dir() and (p / "__init__.py").is_file()
 )
-NATIVE_OPS = [op for op in OPS if (CSRC / "torch" / f"{op}.cpp").is_file()]
+SPECS = {op: importlib.import_module(f"llmcore.ops.{op}.cases").SPEC for op in OPS}
+BACKENDS = {op: importlib.import_module(f"llmcore.ops.{op}").BACKENDS for op in OPS}
+SOURCES = {op: spec.source or spec.name for op, spec in SPECS.items()}
+NATIVE_OPS = [op for op in OPS if BACKENDS[op].get("cpu") == NATIVE]
+CUDA_OPS = [op for op in OPS if BACKENDS[op].get("cuda") == NATIVE]
 PURE_ROOMS = ("core", "ops", "cpu", "cuda", "tokenizer", "runtime")
 PURE_SOURCES = [
     path for room in PURE_ROOMS for path in files_under(CSRC / room, ".h", ".cuh", ".cpp", ".cu")
@@ -45,16 +51,29 @@ def test_op_folder_is_complete(op: str):
 
 
 @pytest.mark.parametrize("op", NATIVE_OPS)
-def test_native_op_has_header_and_both_kernels(op: str):
-    wanted = [CSRC / "ops" / f"{op}.h", CSRC / "cpu" / f"{op}.cpp", CSRC / "cuda" / f"{op}.cu"]
+def test_native_op_has_header_kernel_and_door(op: str):
+    stem = SOURCES[op]
+    wanted = [
+        CSRC / "ops" / f"{stem}.h",
+        CSRC / "cpu" / f"{stem}.cpp",
+        CSRC / "torch" / f"{stem}.cpp",
+    ]
+    if op in CUDA_OPS:
+        wanted.append(CSRC / "cuda" / f"{stem}.cu")
     assert not [relative(path) for path in wanted if not path.is_file()]
 
 
-@pytest.mark.parametrize("op", NATIVE_OPS)
-def test_cuda_kernel_carries_its_ladder(op: str):
+LADDERED = sorted(
+    {CSRC / "cpu" / f"{SOURCES[op]}.cpp" for op in NATIVE_OPS}
+    | {CSRC / "cuda" / f"{SOURCES[op]}.cu" for op in CUDA_OPS}
+)
+
+
+@pytest.mark.parametrize("path", LADDERED, ids=relative)
+def test_kernel_carries_its_ladder(path: Path):
     """Versions tried, what bounded each and where it was measured: at the top of the file."""
-    head = "\n".join((CSRC / "cuda" / f"{op}.cu").read_text(encoding="utf-8").splitlines()[:40])
-    assert "adder" in head, f"csrc/cuda/{op}.cu has no ladder comment in its first 40 lines"
+    head = "\n".join(path.read_text(encoding="utf-8").splitlines()[:40])
+    assert "adder" in head, f"{relative(path)} has no ladder comment in its first 40 lines"
 
 
 @pytest.mark.parametrize("path", ALL_SOURCES, ids=relative)

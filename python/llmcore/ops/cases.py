@@ -43,8 +43,10 @@ class OpSpec:
     registered: str = ""
     """Name of the registered op, `llmcore::...`, for opcheck; empty: `llmcore::<name>`."""
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16, torch.float16)
-    grads: tuple[int, ...] = ()
-    """Positions of the arguments that have a gradient."""
+    grads: tuple[int | str, ...] = ()
+    """Positions or keywords of the arguments that have a gradient, where a case passes them."""
+    source: str = ""
+    """Stem of the kernel's files in csrc/; empty: `name`."""
     exact: bool = False
     """Outputs must equal the reference bit for bit (integer outputs)."""
 
