@@ -129,20 +129,20 @@ std::string text_of(const Case& one) {
 }
 
 void print_header() {
-  std::printf("%-24s %-9s %-9s %-22s %9s %8s %8s %8s  %s\n", "op", "pass", "dtype", "shape", "ms",
-              "best ms", "GB/s", "GFLOP/s", "% of limit");
+  std::printf("%-24s %-12s %-9s %-22s %9s %9s %8s %8s %7s\n", "op", "pass", "dtype", "shape", "ms",
+              "best ms", "GB/s", "GFLOP/s", "limit");
 }
 
 void print_row(const Row& row) {
   const auto number = [](double value) {
     char text[16] = "-";
-    if (value > 0) std::snprintf(text, sizeof(text), "%.1f", value);
+    if (value > 0) std::snprintf(text, sizeof(text), value < 10 ? "%.3g" : "%.1f", value);
     return std::string(text);
   };
-  std::printf("%-24s %-9s %-9s %-22s %9.4f %8.4f %8s %8s  %.0f %% of %s\n", row.op.c_str(),
+  std::printf("%-24s %-12s %-9s %-22s %9.4f %9.4f %8s %8s %7s %% of %s\n", row.op.c_str(),
               row.pass.c_str(), row.dtype.c_str(), row.shape.c_str(), row.ms, row.best_ms,
-              number(row.gb_per_s).c_str(), number(row.gflop_per_s).c_str(), row.percent_of_limit,
-              row.limit.c_str());
+              number(row.gb_per_s).c_str(), number(row.gflop_per_s).c_str(),
+              number(row.percent_of_limit).c_str(), row.limit.c_str());
   std::fflush(stdout);
 }
 
