@@ -228,6 +228,7 @@ void write_json(const std::string& path, const std::vector<Row>& rows) {
         << ", \"dtype\": " << quoted(row.dtype) << ", \"shape\": " << quoted(row.shape)
         << ", \"threads\": " << row.threads << ", \"rounds\": " << row.rounds
         << ", \"ms\": " << row.ms << ", \"best_ms\": " << row.best_ms
+        << ", \"num_bytes\": " << row.bytes << ", \"num_flops\": " << row.flops
         << ", \"gb_per_s\": " << row.gb_per_s << ", \"gflop_per_s\": " << row.gflop_per_s
         << ", \"limit\": " << quoted(row.limit)
         << ", \"percent_of_limit\": " << row.percent_of_limit << "}";
@@ -379,6 +380,8 @@ void Bench::measure(const std::vector<Case>& cases) {
                      .rounds = static_cast<int>(all.size()),
                      .ms = 1e3 * seconds,
                      .best_ms = 1e3 * *std::min_element(all.begin(), all.end()),
+                     .bytes = one.bytes,
+                     .flops = one.flops,
                      .gb_per_s = one.bytes / seconds / 1e9,
                      .gflop_per_s = one.flops / seconds / 1e9,
                      .limit = limit_name(one.limit),

@@ -79,7 +79,8 @@ def peaks(device: torch.device, threads: int) -> dict[str, Peak]:
 def _instruction_peaks(threads: int) -> dict[str, Peak]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "limits.json"
-        words = [LIMITS_BINARY, "--threads", str(threads), "--seconds", "0.2", "--json", path]
+        words = [LIMITS_BINARY, "--threads", str(threads), "--rounds", "200", "--seconds", "0.2"]
+        words += ["--json", path]
         subprocess.run(words, check=True, capture_output=True)
         found = json.loads(path.read_text(encoding="utf-8"))["limits"]
     rates = {limit["limit"]: 1e9 * limit["best_giga_per_s"] for limit in found}
