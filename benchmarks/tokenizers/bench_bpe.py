@@ -177,7 +177,9 @@ def rows_of(row: dict[str, Any]) -> list[results.Row]:
             gb_per_s=row["bytes"] / seconds / 1e9,
             speedup=row["seconds"]["tokenizers"] / seconds,
         )
-        for name, seconds in row["seconds"].items()
+        for name, seconds in sorted(
+            row["seconds"].items(), key=lambda item: item[0] == "tokenizers"
+        )
     ]
 
 
