@@ -1,5 +1,6 @@
 #include "cpu/scratch.h"
 
+#include <cstddef>
 #include <new>
 
 namespace llmcore::cpu {
@@ -16,7 +17,7 @@ class Buffer {
   float* at_least(int64_t floats) {
     if (floats > floats_) {
       release();
-      data_ = static_cast<float*>(::operator new(static_cast<size_t>(floats) * 4, kAlign));
+      data_ = static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * 4, kAlign));
       floats_ = floats;
     }
     return data_;

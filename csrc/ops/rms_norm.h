@@ -33,7 +33,7 @@ struct RmsNormArgs {
   float eps;
   DType dtype;
   float offset = 0.0f;
-  int64_t rms_cols = -1;  // -1: all
+  int64_t rms_cols = -1;           // -1: all
   const void* residual = nullptr;  // nullptr: none
   void* h = nullptr;               // written where there is a residual
   float residual_scale = 1.0f;

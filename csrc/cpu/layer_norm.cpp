@@ -1,0 +1,299 @@
+// See ops/layer_norm.h.
+//
+// LADDER
+#include "ops/layer_norm.h"
+
+#include "cpu/isa_variant.h"
+#include "cpu/norm_rows.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+namespace {
+
+constexpr int kGroup = kWidth == 16 ? 4 : 2;  // by the number of registers
+
+// (h - first - rest) * r is the normalised row: `first` is near the mean, `rest` what it lacks.
+struct Moments {
+  float first;
+  float rest;
+  float r;
+};
+
+template <int kRows, class T>
+void first_means(float* means, const T* x, int64_t cols) {
+  VecPair sums[kRows] = {};
+  for (int64_t c = 0; c < cols; c += kPair) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const VecPair v = load_pair_up_to(x + i * cols + c, cols - c);
+      sums[i] = {sums[i].a + v.a, sums[i].b + v.b};
+    }
+  }
+  for (int i = 0; i < kRows; ++i) means[i] = sum_lanes(sums[i]) / static_cast<float>(cols);
+}
+
+// h - first in the lanes of the first n elements, zero beyond.
+template <class T>
+inline VecPair centred(const T* x, VecF first, int64_t n) {
+  if (n >= kPair) return shifted(load_pair(x), first);
+  T ones[kPair];
+  store_pair(ones, VecPair{broadcast(1.0f), broadcast(1.0f)});
+  return multiply(shifted(load_pair_tail(x, n), first), load_pair_tail(ones, n));
+}
+
+inline Moments moments_of(float first, float sum, float squares, int64_t cols, float eps) {
+  const float count = static_cast<float>(cols), rest = sum / count;
+  const float variance = squares / count - rest * rest;
+  return {first, rest,
+          1.0f / __builtin_sqrtf((variance > 0.0f ? variance : variance * 0.0f) + eps)};
+}
+
+template <int kRows, class T>
+void moments_of_rows(Moments* out, const T* x, int64_t cols, float eps) {
+  float means[kRows];
+  first_means<kRows>(means, x, cols);
+  VecPair sums[kRows] = {}, squares[kRows] = {};
+  for (int64_t c = 0; c < cols; c += kPair) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const VecPair d = centred(x + i * cols + c, broadcast(means[i]), cols - c);
+      sums[i] = {sums[i].a + d.a, sums[i].b + d.b};
+      squares[i] = multiply_add(d, d, squares[i]);
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    out[i] = moments_of(means[i], sum_lanes(sums[i]), sum_lanes(squares[i]), cols, eps);
+  }
+}
+
+// Factors per channel, in lane order.
+struct Channels {
+  const float* gains;
+  const float* biases;
+};
+
+template <int kRows, class T>
+void write_rows(T* y, const T* x, const Channels& channels, int64_t cols, const Moments* moments) {
+  for (int64_t c = 0; c < cols; c += kPair) {
+    const VecPair gain = load_pair(channels.gains + c), bias = load_pair(channels.biases + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const Moments& m = moments[i];
+      const VecPair v = load_pair_up_to(x + i * cols + c, cols - c);
+      const VecPair d = shifted(shifted(v, broadcast(m.first)), broadcast(m.rest));
+      store_pair_up_to(y + i * cols + c, multiply_add(scaled(d, broadcast(m.r)), gain, bias),
+                       cols - c);
+    }
+  }
+}
+
+template <class T>
+void forward_rows(const LayerNormArgs& args, const Channels& channels, int64_t begin, int64_t end) {
+  const int64_t cols = args.cols;
+  const T* x = static_cast<const T*>(args.x);
+  const T* residual = static_cast<const T*>(args.residual);
+  const bool groups = takes_groups<T>(cols);
+  const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
+  const int64_t room = (groups ? kGroup : 1) * cols;
+  RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput, room);
+  T* h_begin = residual == nullptr ? nullptr : static_cast<T*>(args.h) + begin * cols;
+  RowOutput<T> h(h_begin, streams, Scratch::kSecondOutput, room);
+  for_row_groups<kGroup>(begin, end, groups, [&]<int kRows>(int64_t n) {
+    const T* from = x + n * cols;
+    if (residual != nullptr) {
+      add_residual(h.rows(), from, residual + n * cols, args.residual_scale, kRows * cols);
+      from = h.rows();
+    }
+    Moments moments[kRows];
+    moments_of_rows<kRows>(moments, from, cols, args.eps);
+    write_rows<kRows>(y.rows(), from, channels, cols, moments);
+    y.advance(kRows * cols);
+    if (residual != nullptr) h.advance(kRows * cols);
+  });
+  y.finish();
+  if (residual != nullptr) h.finish();
+}
+
+// --- backward ----------------------------------------------------------------------------------
+
+// What the backward of a row needs of its sums: dx = r * (g - mean - slope * (h - mu)).
+struct Pull {
+  Moments moments;
+  float mean;
+  float slope;
+};
+
+template <int kRows, class T>
+void pull_of_rows(Pull* out, const T* dy, const T* x, const float* gains, int64_t cols, float eps) {
+  float means[kRows];
+  first_means<kRows>(means, x, cols);
+  VecF sums[kRows] = {}, squares[kRows] = {}, gs[kRows] = {}, gds[kRows] = {};
+  for (int64_t c = 0; c < cols; c += kPair) {
+    const VecPair gain = load_pair(gains + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const VecPair d = centred(x + i * cols + c, broadcast(means[i]), cols - c);
+      const VecPair g = multiply(load_pair_up_to(dy + i * cols + c, cols - c), gain);
+      sums[i] += d.a + d.b;
+      squares[i] += fused_multiply_add(d.a, d.a, d.b * d.b);
+      gs[i] += g.a + g.b;
+      gds[i] += fused_multiply_add(g.a, d.a, g.b * d.b);
+    }
+  }
+  const float count = static_cast<float>(cols);
+  for (int i = 0; i < kRows; ++i) {
+    const Moments m = moments_of(means[i], sum_lanes(sums[i]), sum_lanes(squares[i]), cols, eps);
+    const float g = sum_lanes(gs[i]) / count;
+    const float gd = sum_lanes(gds[i]) / count - m.rest * g;
+    out[i] = {m, g, m.r * m.r * gd};
+  }
+}
+
+// Rows of the backward's inputs and outputs; null where the call has none.
+template <class T>
+struct BackwardRows {
+  const T* dy;
+  const T* x;
+  const T* dh;
+  T* dx;
+  T* dresidual;
+  float residual_scale;
+};
+
+// dx (and dresidual) of kRows rows, and their shares of dweight and dbias added to `partial`.
+template <bool kAdd, int kRows, class T>
+void backward_rows(const BackwardRows<T>& rows, float* dweight, float* dbias, const float* gains,
+                   int64_t cols, const Pull* pulls) {
+  for (int64_t c = 0; c < cols; c += kPair) {
+    const int64_t left = cols - c;
+    const VecPair gain = load_pair(gains + c);
+    VecPair share = load_pair(dweight + c), bias_share = load_pair(dbias + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const int64_t at = i * cols + c;
+      const Moments& m = pulls[i].moments;
+      const VecF r = broadcast(m.r);
+      const VecPair v = load_pair_up_to(rows.x + at, left);
+      const VecPair dy = load_pair_up_to(rows.dy + at, left);
+      const VecPair d = shifted(shifted(v, broadcast(m.first)), broadcast(m.rest));
+      const VecPair g = shifted(multiply(dy, gain), broadcast(pulls[i].mean));
+      VecPair out =
+          scaled(multiply_add(d, {broadcast(-pulls[i].slope), broadcast(-pulls[i].slope)}, g), r);
+      share = multiply_add(dy, scaled(d, r), share);
+      bias_share = {bias_share.a + dy.a, bias_share.b + dy.b};
+      if constexpr (kAdd) {
+        if (rows.dh != nullptr) {
+          const VecPair dh = load_pair_up_to(rows.dh + at, left);
+          out = {out.a + dh.a, out.b + dh.b};
+        }
+        if (rows.dresidual != nullptr) {
+          store_pair_up_to(rows.dresidual + at, scaled(out, broadcast(rows.residual_scale)), left);
+        }
+      }
+      store_pair_up_to(rows.dx + at, out, left);
+    }
+    store_pair(dweight + c, share);
+    store_pair(dbias + c, bias_share);
+  }
+}
+
+template <bool kAdd, class T>
+void backward_blocks(const LayerNormBackwardArgs& args, const float* gains, int64_t first,
+                     int64_t last) {
+  const int64_t cols = args.cols, padded = norm_padded_cols(cols);
+  const int64_t per_block = norm_rows_per_partial(args.rows);
+  const bool groups = takes_groups<T>(cols);
+  const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
+  const int64_t room = (groups ? kGroup : 1) * cols, begin = first * per_block * cols;
+  T* dresidual = static_cast<T*>(args.dresidual);
+  RowOutput<T> dx(static_cast<T*>(args.dx) + begin, streams, Scratch::kFirstOutput, room);
+  RowOutput<T> dr(dresidual == nullptr ? nullptr : dresidual + begin, streams,
+                  Scratch::kSecondOutput, room);
+  for (int64_t block = first; block < last; ++block) {
+    float* partial = args.partials + block * 2 * padded;
+    zero_floats(partial, 2 * padded);
+    const int64_t from = block * per_block, end = from + per_block;
+    const int64_t to = end < args.rows ? end : args.rows;
+    for_row_groups<kGroup>(from, to, groups, [&]<int kRows>(int64_t n) {
+      const int64_t at = n * cols;
+      const T* dh = static_cast<const T*>(args.dh);
+      const BackwardRows<T> rows{static_cast<const T*>(args.dy) + at,
+                                 static_cast<const T*>(args.x) + at,
+                                 dh == nullptr ? nullptr : dh + at,
+                                 dx.rows(),
+                                 dr.rows(),
+                                 args.residual_scale};
+      Pull pulls[kRows];
+      pull_of_rows<kRows>(pulls, rows.dy, rows.x, gains, cols, args.eps);
+      backward_rows<kAdd, kRows>(rows, partial, partial + padded, gains, cols, pulls);
+      dx.advance(kRows * cols);
+      if (dresidual != nullptr) dr.advance(kRows * cols);
+    });
+  }
+  dx.finish();
+  if (dresidual != nullptr) dr.finish();
+}
+
+template <class T>
+void forward(const LayerNormArgs& args, const ParallelFor& parallel_for) {
+  const int64_t padded = norm_padded_cols(args.cols);
+  float* gains = thread_scratch(Scratch::kChannels, 2 * padded);
+  widen_channels(gains, static_cast<const T*>(args.weight), args.cols, 0.0f);
+  widen_channels(gains + padded, static_cast<const T*>(args.bias), args.cols, 0.0f);
+  const Channels channels{gains, gains + padded};
+  const auto rows = [&](int64_t begin, int64_t end) {
+    forward_rows<T>(args, channels, begin, end);
+  };
+  parallel_for(0, args.rows, grain_rows(args.cols), rows);
+}
+
+template <bool kAdd, class T>
+void backward(const LayerNormBackwardArgs& args, const ParallelFor& parallel_for) {
+  const int64_t padded = norm_padded_cols(args.cols);
+  float* gains = thread_scratch(Scratch::kChannels, padded);
+  widen_channels(gains, static_cast<const T*>(args.weight), args.cols, 0.0f);
+  const auto blocks = [&](int64_t begin, int64_t end) {
+    backward_blocks<kAdd, T>(args, gains, begin, end);
+  };
+  const int64_t block_elements = norm_rows_per_partial(args.rows) * args.cols;
+  parallel_for(0, args.num_partials, grain_rows(block_elements), blocks);
+  sum_partials(static_cast<T*>(args.dweight), args.partials, args.num_partials, 2 * padded,
+               args.cols, parallel_for);
+  if (args.dbias == nullptr) return;
+  sum_partials(static_cast<T*>(args.dbias), args.partials + padded, args.num_partials, 2 * padded,
+               args.cols, parallel_for);
+}
+
+template <class T>
+void backward_of_type(const LayerNormBackwardArgs& args, const ParallelFor& parallel_for) {
+  if (args.dh != nullptr || args.dresidual != nullptr) {
+    return backward<true, T>(args, parallel_for);
+  }
+  backward<false, T>(args, parallel_for);
+}
+
+}  // namespace
+
+void layer_norm(const LayerNormArgs& args, const ParallelFor& parallel_for) {
+  switch (args.dtype) {
+    case DType::kFloat32:
+      return forward<float>(args, parallel_for);
+    case DType::kBFloat16:
+      return forward<BFloat16>(args, parallel_for);
+    default:
+      return forward<Float16>(args, parallel_for);
+  }
+}
+
+void layer_norm_backward(const LayerNormBackwardArgs& args, const ParallelFor& parallel_for) {
+  switch (args.dtype) {
+    case DType::kFloat32:
+      return backward_of_type<float>(args, parallel_for);
+    case DType::kBFloat16:
+      return backward_of_type<BFloat16>(args, parallel_for);
+    default:
+      return backward_of_type<Float16>(args, parallel_for);
+  }
+}
+
+}  // namespace llmcore::cpu::LLMCORE_ISA
