@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kGroup = kWidth == 16 ? 4 : 2;  // by the number of registers
 
-// (h - first - rest) * r is the normalised row: `first` is near the mean, `rest` what it lacks.
+// ((h - first) - rest) * r is the normalised row: `first` is near the mean, `rest` what it lacks.
 struct Moments {
   float first;
   float rest;
@@ -22,48 +22,72 @@ struct Moments {
 template <int kRows, class T>
 void first_means(float* means, const T* x, int64_t cols) {
   VecPair sums[kRows] = {};
-  for (int64_t c = 0; c < cols; c += kPair) {
+  for_pairs(cols, [&](int64_t c, auto size) {
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair v = load_pair_up_to(x + i * cols + c, cols - c);
+      const VecPair v = load_pair(x + i * cols + c, size);
       sums[i] = {sums[i].a + v.a, sums[i].b + v.b};
     }
-  }
-  for (int i = 0; i < kRows; ++i) means[i] = sum_lanes(sums[i]) / static_cast<float>(cols);
+  });
+  const float share = 1.0f / static_cast<float>(cols);
+  for (int i = 0; i < kRows; ++i) means[i] = sum_lanes(sums[i]) * share;
 }
 
-// h - first in the lanes of the first n elements, zero beyond.
+// h - first; zero in the lanes beyond a part.
 template <class T>
-inline VecPair centred(const T* x, VecF first, int64_t n) {
-  if (n >= kPair) return shifted(load_pair(x), first);
+inline VecPair centred(const T* x, VecF first, Whole) {
+  return shifted(load_pair(x), first);
+}
+template <class T>
+inline VecPair centred(const T* x, VecF first, Part part) {
   T ones[kPair];
   store_pair(ones, VecPair{broadcast(1.0f), broadcast(1.0f)});
-  return multiply(shifted(load_pair_tail(x, n), first), load_pair_tail(ones, n));
+  return multiply(shifted(load_pair(x, part), first), load_pair(ones, part));
 }
 
-inline Moments moments_of(float first, float sum, float squares, int64_t cols, float eps) {
-  const float count = static_cast<float>(cols), rest = sum / count;
-  const float variance = squares / count - rest * rest;
-  return {first, rest,
-          1.0f / __builtin_sqrtf((variance > 0.0f ? variance : variance * 0.0f) + eps)};
+// `share` is 1 / C. A variance that rounds below zero is zero; NaN stays.
+inline Moments moments_of(float first, float sum, float squares, float share, float eps) {
+  const float rest = sum * share;
+  const float variance = squares * share - rest * rest;
+  const float kept = variance < 0.0f ? 0.0f : variance;
+  return {first, rest, 1.0f / __builtin_sqrtf(kept + eps)};
 }
 
 template <int kRows, class T>
 void moments_of_rows(Moments* out, const T* x, int64_t cols, float eps) {
   float means[kRows];
   first_means<kRows>(means, x, cols);
+  VecF first[kRows];
+  for (int i = 0; i < kRows; ++i) first[i] = broadcast(means[i]);
   VecPair sums[kRows] = {}, squares[kRows] = {};
-  for (int64_t c = 0; c < cols; c += kPair) {
+  for_pairs(cols, [&](int64_t c, auto size) {
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair d = centred(x + i * cols + c, broadcast(means[i]), cols - c);
+      const VecPair d = centred(x + i * cols + c, first[i], size);
       sums[i] = {sums[i].a + d.a, sums[i].b + d.b};
       squares[i] = multiply_add(d, d, squares[i]);
     }
-  }
+  });
+  const float share = 1.0f / static_cast<float>(cols);
   for (int i = 0; i < kRows; ++i) {
-    out[i] = moments_of(means[i], sum_lanes(sums[i]), sum_lanes(squares[i]), cols, eps);
+    out[i] = moments_of(means[i], sum_lanes(sums[i]), sum_lanes(squares[i]), share, eps);
   }
+}
+
+// The moments in every lane: the normalised row is (h - first) * r + shift.
+struct Lanes {
+  VecF first;
+  VecF r;
+  VecF shift;
+};
+
+inline Lanes lanes_of(const Moments& m) {
+  return {broadcast(m.first), broadcast(m.r), broadcast(-(m.rest * m.r))};
+}
+
+inline VecPair normalised(VecPair h, const Lanes& lanes) {
+  const VecPair d = shifted(h, lanes.first);
+  return multiply_add(d, {lanes.r, lanes.r}, {lanes.shift, lanes.shift});
 }
 
 // Factors per channel, in lane order.
@@ -74,17 +98,16 @@ struct Channels {
 
 template <int kRows, class T>
 void write_rows(T* y, const T* x, const Channels& channels, int64_t cols, const Moments* moments) {
-  for (int64_t c = 0; c < cols; c += kPair) {
+  Lanes lanes[kRows];
+  for (int i = 0; i < kRows; ++i) lanes[i] = lanes_of(moments[i]);
+  for_pairs(cols, [&](int64_t c, auto size) {
     const VecPair gain = load_pair(channels.gains + c), bias = load_pair(channels.biases + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const Moments& m = moments[i];
-      const VecPair v = load_pair_up_to(x + i * cols + c, cols - c);
-      const VecPair d = shifted(shifted(v, broadcast(m.first)), broadcast(m.rest));
-      store_pair_up_to(y + i * cols + c, multiply_add(scaled(d, broadcast(m.r)), gain, bias),
-                       cols - c);
+      const VecPair u = normalised(load_pair(x + i * cols + c, size), lanes[i]);
+      store_pair(y + i * cols + c, multiply_add(u, gain, bias), size);
     }
-  }
+  });
 }
 
 template <class T>
@@ -116,7 +139,8 @@ void forward_rows(const LayerNormArgs& args, const Channels& channels, int64_t b
 
 // --- backward ----------------------------------------------------------------------------------
 
-// What the backward of a row needs of its sums: dx = r * (g - mean - slope * (h - mu)).
+// What the backward of a row needs of its sums: dx = r * g - mean - slope * u, u the normalised
+// row.
 struct Pull {
   Moments moments;
   float mean;
@@ -127,25 +151,26 @@ template <int kRows, class T>
 void pull_of_rows(Pull* out, const T* dy, const T* x, const float* gains, int64_t cols, float eps) {
   float means[kRows];
   first_means<kRows>(means, x, cols);
+  VecF first[kRows];
+  for (int i = 0; i < kRows; ++i) first[i] = broadcast(means[i]);
   VecF sums[kRows] = {}, squares[kRows] = {}, gs[kRows] = {}, gds[kRows] = {};
-  for (int64_t c = 0; c < cols; c += kPair) {
+  for_pairs(cols, [&](int64_t c, auto size) {
     const VecPair gain = load_pair(gains + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair d = centred(x + i * cols + c, broadcast(means[i]), cols - c);
-      const VecPair g = multiply(load_pair_up_to(dy + i * cols + c, cols - c), gain);
+      const VecPair d = centred(x + i * cols + c, first[i], size);
+      const VecPair g = multiply(load_pair(dy + i * cols + c, size), gain);
       sums[i] += d.a + d.b;
-      squares[i] += fused_multiply_add(d.a, d.a, d.b * d.b);
+      squares[i] = fused_multiply_add(d.b, d.b, fused_multiply_add(d.a, d.a, squares[i]));
       gs[i] += g.a + g.b;
-      gds[i] += fused_multiply_add(g.a, d.a, g.b * d.b);
+      gds[i] = fused_multiply_add(g.b, d.b, fused_multiply_add(g.a, d.a, gds[i]));
     }
-  }
-  const float count = static_cast<float>(cols);
+  });
+  const float share = 1.0f / static_cast<float>(cols);
   for (int i = 0; i < kRows; ++i) {
-    const Moments m = moments_of(means[i], sum_lanes(sums[i]), sum_lanes(squares[i]), cols, eps);
-    const float g = sum_lanes(gs[i]) / count;
-    const float gd = sum_lanes(gds[i]) / count - m.rest * g;
-    out[i] = {m, g, m.r * m.r * gd};
+    const Moments m = moments_of(means[i], sum_lanes(sums[i]), sum_lanes(squares[i]), share, eps);
+    const float g = sum_lanes(gs[i]) * share, gd = sum_lanes(gds[i]) * share;
+    out[i] = {m, m.r * g, m.r * m.r * (gd - m.rest * g)};
   }
 }
 
@@ -160,41 +185,45 @@ struct BackwardRows {
   float residual_scale;
 };
 
-// dx (and dresidual) of kRows rows, and their shares of dweight and dbias added to `partial`.
+// dx (and dresidual) of kRows rows, and their shares of dweight and dbias added to the partials.
 template <bool kAdd, int kRows, class T>
 void backward_rows(const BackwardRows<T>& rows, float* dweight, float* dbias, const float* gains,
                    int64_t cols, const Pull* pulls) {
-  for (int64_t c = 0; c < cols; c += kPair) {
-    const int64_t left = cols - c;
+  Lanes lanes[kRows];
+  VecF means[kRows], slopes[kRows];
+  for (int i = 0; i < kRows; ++i) {
+    lanes[i] = lanes_of(pulls[i].moments);
+    means[i] = broadcast(pulls[i].mean);
+    slopes[i] = broadcast(-pulls[i].slope);
+  }
+  for_pairs(cols, [&](int64_t c, auto size) {
     const VecPair gain = load_pair(gains + c);
     VecPair share = load_pair(dweight + c), bias_share = load_pair(dbias + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
       const int64_t at = i * cols + c;
-      const Moments& m = pulls[i].moments;
-      const VecF r = broadcast(m.r);
-      const VecPair v = load_pair_up_to(rows.x + at, left);
-      const VecPair dy = load_pair_up_to(rows.dy + at, left);
-      const VecPair d = shifted(shifted(v, broadcast(m.first)), broadcast(m.rest));
-      const VecPair g = shifted(multiply(dy, gain), broadcast(pulls[i].mean));
-      VecPair out =
-          scaled(multiply_add(d, {broadcast(-pulls[i].slope), broadcast(-pulls[i].slope)}, g), r);
-      share = multiply_add(dy, scaled(d, r), share);
+      const VecPair u = normalised(load_pair(rows.x + at, size), lanes[i]);
+      const VecPair dy = load_pair(rows.dy + at, size);
+      const VecPair scaled_gain = scaled(gain, lanes[i].r);
+      const VecPair centred_g = {fused_multiply_add(dy.a, scaled_gain.a, -means[i]),
+                                 fused_multiply_add(dy.b, scaled_gain.b, -means[i])};
+      VecPair out = multiply_add(u, {slopes[i], slopes[i]}, centred_g);
+      share = multiply_add(dy, u, share);
       bias_share = {bias_share.a + dy.a, bias_share.b + dy.b};
       if constexpr (kAdd) {
         if (rows.dh != nullptr) {
-          const VecPair dh = load_pair_up_to(rows.dh + at, left);
+          const VecPair dh = load_pair(rows.dh + at, size);
           out = {out.a + dh.a, out.b + dh.b};
         }
         if (rows.dresidual != nullptr) {
-          store_pair_up_to(rows.dresidual + at, scaled(out, broadcast(rows.residual_scale)), left);
+          store_pair(rows.dresidual + at, scaled(out, broadcast(rows.residual_scale)), size);
         }
       }
-      store_pair_up_to(rows.dx + at, out, left);
+      store_pair(rows.dx + at, out, size);
     }
     store_pair(dweight + c, share);
     store_pair(dbias + c, bias_share);
-  }
+  });
 }
 
 template <bool kAdd, class T>

@@ -28,13 +28,34 @@ inline float sum_lanes(VecPair x) {
   return sum_lanes(x.a + x.b);
 }
 
+// A row is walked in whole pairs and, where its width is no multiple of one, a part of a pair.
+struct Whole {};
+struct Part {
+  int64_t size;
+};
 template <class T>
-inline VecPair load_pair_up_to(const T* p, int64_t n) {
-  return n >= kPair ? load_pair(p) : load_pair_tail(p, n);
+inline VecPair load_pair(const T* p, Whole) {
+  return load_pair(p);
 }
 template <class T>
-inline void store_pair_up_to(T* p, VecPair v, int64_t n) {
-  n >= kPair ? store_pair(p, v) : store_pair_tail(p, v, n);
+inline VecPair load_pair(const T* p, Part part) {
+  return load_pair_tail(p, part.size);
+}
+template <class T>
+inline void store_pair(T* p, VecPair v, Whole) {
+  store_pair(p, v);
+}
+template <class T>
+inline void store_pair(T* p, VecPair v, Part part) {
+  store_pair_tail(p, v, part.size);
+}
+
+// Calls step(c, Whole or Part) for the pairs of columns [0, cols).
+template <class F>
+inline void for_pairs(int64_t cols, const F& step) {
+  int64_t c = 0;
+  for (; c + kPair <= cols; c += kPair) step(c, Whole{});
+  if (c < cols) step(c, Part{cols - c});
 }
 
 // Several short rows at once hide the latency of each row's sum, root and quotient. A row is summed
@@ -59,30 +80,25 @@ inline void for_row_groups(int64_t begin, int64_t end, bool groups, const F& fun
 template <class T>
 inline void widen_channels(float* to, const T* values, int64_t cols, float offset) {
   const VecF offsets = broadcast(offset);
-  for (int64_t c = 0; c < cols; c += kPair) {
+  for_pairs(cols, [&](int64_t c, auto size) {
     VecPair v{};
-    if (values != nullptr) v = load_pair_up_to(values + c, cols - c);
+    if (values != nullptr) v = load_pair(values + c, size);
     store_pair(to + c, VecPair{v.a + offsets, v.b + offsets});
-  }
+  });
 }
 
 // h = scale * residual + x for `size` consecutive elements, rounded once.
 template <class T>
-inline void add_residual(T* h, const T* x, const T* residual, float scale, int64_t size) {
+inline void add_residual(T* h, const T* x, const T* residual, float scale, int64_t count) {
   const VecPair scales{broadcast(scale), broadcast(scale)};
-  int64_t i = 0;
-  for (; i + kPair <= size; i += kPair) {
-    store_pair(h + i, multiply_add(scales, load_pair(residual + i), load_pair(x + i)));
-  }
-  if (i < size) {
-    const int64_t n = size - i;
-    store_pair_tail(
-        h + i, multiply_add(scales, load_pair_tail(residual + i, n), load_pair_tail(x + i, n)), n);
-  }
+  for_pairs(count, [&](int64_t i, auto size) {
+    const VecPair r = load_pair(residual + i, size), v = load_pair(x + i, size);
+    store_pair(h + i, multiply_add(scales, r, v), size);
+  });
 }
 
-inline void zero_floats(float* to, int64_t size) {
-  for (int64_t i = 0; i < size; i += kPair) store_pair(to + i, VecPair{});
+inline void zero_floats(float* to, int64_t count) {
+  for (int64_t i = 0; i < count; i += kPair) store_pair(to + i, VecPair{});
 }
 
 // out_c = sum over p of partials[p * stride + c] for columns [begin, end), begin on a pair's start:
@@ -91,16 +107,16 @@ template <class T>
 inline void sum_partials(T* out, const float* partials, int64_t num_partials, int64_t stride,
                          int64_t begin, int64_t end) {
   typedef double VecD __attribute__((vector_size(kWidth * 8)));
-  for (int64_t c = begin; c < end; c += kPair) {
+  for_pairs(end - begin, [&](int64_t c, auto size) {
     VecD a = {}, b = {};
     for (int64_t p = 0; p < num_partials; ++p) {
-      const VecPair v = load_pair(partials + p * stride + c);
+      const VecPair v = load_pair(partials + p * stride + begin + c);
       a += __builtin_convertvector(v.a, VecD);
       b += __builtin_convertvector(v.b, VecD);
     }
     const VecPair sum{__builtin_convertvector(a, VecF), __builtin_convertvector(b, VecF)};
-    store_pair_up_to(out + c, sum, end - c);
-  }
+    store_pair(out + begin + c, sum, size);
+  });
 }
 
 // The same for all columns, in tasks of whole pairs.

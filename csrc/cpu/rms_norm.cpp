@@ -13,50 +13,37 @@ namespace {
 constexpr int kForwardGroup = 4;
 constexpr int kBackwardGroup = kWidth == 16 ? 4 : 2;  // by the number of registers
 
-inline float inverse_rms(float sum_of_squares, int64_t cols, float eps) {
-  return 1.0f / __builtin_sqrtf(sum_of_squares / static_cast<float>(cols) + eps);
+inline float inverse_root(float mean_square, float eps) {
+  return 1.0f / __builtin_sqrtf(mean_square + eps);
 }
 
 // r of kRows rows from their first rms_cols columns.
 template <int kRows, class T>
 void inverse_rms_of_rows(float* r, const T* x, int64_t cols, int64_t rms_cols, float eps) {
   VecPair sums[kRows] = {};
-  int64_t c = 0;
-  for (; c + kPair <= rms_cols; c += kPair) {
+  for_pairs(rms_cols, [&](int64_t c, auto size) {
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair v = load_pair(x + i * cols + c);
+      const VecPair v = load_pair(x + i * cols + c, size);
       sums[i] = multiply_add(v, v, sums[i]);
     }
-  }
-  if (c < rms_cols) {
-    for (int i = 0; i < kRows; ++i) {
-      const VecPair v = load_pair_tail(x + i * cols + c, rms_cols - c);
-      sums[i] = multiply_add(v, v, sums[i]);
-    }
-  }
-  for (int i = 0; i < kRows; ++i) r[i] = inverse_rms(sum_lanes(sums[i]), rms_cols, eps);
+  });
+  const float share = 1.0f / static_cast<float>(rms_cols);
+  for (int i = 0; i < kRows; ++i) r[i] = inverse_root(sum_lanes(sums[i]) * share, eps);
 }
 
 template <int kRows, class T>
 void write_rows(T* y, const T* x, const float* gains, int64_t cols, const float* r) {
   VecF scales[kRows];
   for (int i = 0; i < kRows; ++i) scales[i] = broadcast(r[i]);
-  int64_t c = 0;
-  for (; c + kPair <= cols; c += kPair) {
+  for_pairs(cols, [&](int64_t c, auto size) {
     const VecPair gain = load_pair(gains + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair v = scaled(load_pair(x + i * cols + c), scales[i]);
-      store_pair(y + i * cols + c, multiply(v, gain));
+      const VecPair v = scaled(load_pair(x + i * cols + c, size), scales[i]);
+      store_pair(y + i * cols + c, multiply(v, gain), size);
     }
-  }
-  if (c == cols) return;
-  const VecPair gain = load_pair(gains + c);
-  for (int i = 0; i < kRows; ++i) {
-    const VecPair v = scaled(load_pair_tail(x + i * cols + c, cols - c), scales[i]);
-    store_pair_tail(y + i * cols + c, multiply(v, gain), cols - c);
-  }
+  });
 }
 
 template <class T>
@@ -90,10 +77,10 @@ void forward_rows(const RmsNormArgs& args, const float* gains, int64_t begin, in
 
 enum class Variant { kPlain, kPartial, kAdd };
 
-// What the backward of a row needs of its sums: r and r^2 * sum(g * x) / rms_cols.
+// What the backward of a row needs of its sums: dx = r * g - slope * x.
 struct Pull {
   float r;
-  float pull;
+  float slope;
 };
 
 // Factors per channel, in lane order: the gain, and for kPartial 1 where c < rms_cols, else 0.
@@ -106,12 +93,12 @@ template <Variant kVariant, int kRows, class T>
 void pull_of_rows(Pull* out, const T* dy, const T* x, const Channels& channels, int64_t cols,
                   int64_t rms_cols, float eps) {
   VecPair xx[kRows] = {}, gx[kRows] = {};
-  for (int64_t c = 0; c < cols; c += kPair) {
+  for_pairs(cols, [&](int64_t c, auto size) {
     const VecPair gain = load_pair(channels.gains + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair v = load_pair_up_to(x + i * cols + c, cols - c);
-      const VecPair g = multiply(load_pair_up_to(dy + i * cols + c, cols - c), gain);
+      const VecPair v = load_pair(x + i * cols + c, size);
+      const VecPair g = multiply(load_pair(dy + i * cols + c, size), gain);
       VecPair counted = v;
       if constexpr (kVariant == Variant::kPartial) {
         counted = multiply(v, load_pair(channels.counted + c));
@@ -119,10 +106,11 @@ void pull_of_rows(Pull* out, const T* dy, const T* x, const Channels& channels, 
       xx[i] = multiply_add(counted, v, xx[i]);
       gx[i] = multiply_add(g, v, gx[i]);
     }
-  }
+  });
+  const float share = 1.0f / static_cast<float>(rms_cols);
   for (int i = 0; i < kRows; ++i) {
-    const float r = inverse_rms(sum_lanes(xx[i]), rms_cols, eps);
-    out[i] = {r, r * r * (sum_lanes(gx[i]) / static_cast<float>(rms_cols))};
+    const float r = inverse_root(sum_lanes(xx[i]) * share, eps);
+    out[i] = {r, r * r * r * (sum_lanes(gx[i]) * share)};
   }
 }
 
@@ -141,40 +129,39 @@ struct BackwardRows {
 template <Variant kVariant, int kRows, class T>
 void backward_rows(const BackwardRows<T>& rows, float* partial, const Channels& channels,
                    int64_t cols, const Pull* pulls) {
-  VecF scales[kRows], pull[kRows];
+  VecF scales[kRows], slopes[kRows];
   for (int i = 0; i < kRows; ++i) {
     scales[i] = broadcast(pulls[i].r);
-    pull[i] = broadcast(-pulls[i].pull);
+    slopes[i] = broadcast(-pulls[i].slope);
   }
-  for (int64_t c = 0; c < cols; c += kPair) {
-    const int64_t left = cols - c;
+  for_pairs(cols, [&](int64_t c, auto size) {
     const VecPair gain = load_pair(channels.gains + c);
     VecPair share = load_pair(partial + c);
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
       const int64_t at = i * cols + c;
-      const VecPair v = load_pair_up_to(rows.x + at, left);
-      const VecPair dy = load_pair_up_to(rows.dy + at, left);
-      VecPair pulled = scaled(v, pull[i]);
+      const VecPair v = load_pair(rows.x + at, size);
+      const VecPair dy = scaled(load_pair(rows.dy + at, size), scales[i]);
+      VecPair pulled = scaled(v, slopes[i]);
       if constexpr (kVariant == Variant::kPartial) {
         pulled = multiply(pulled, load_pair(channels.counted + c));
       }
-      VecPair d = scaled(multiply_add(dy, gain, pulled), scales[i]);
-      share = multiply_add(dy, scaled(v, scales[i]), share);
+      VecPair d = multiply_add(dy, gain, pulled);
+      share = multiply_add(dy, v, share);
       if constexpr (kVariant == Variant::kAdd) {
         if (rows.dh != nullptr) {
-          const VecPair dh = load_pair_up_to(rows.dh + at, left);
+          const VecPair dh = load_pair(rows.dh + at, size);
           d = {d.a + dh.a, d.b + dh.b};
         }
         if (rows.dresidual != nullptr) {
           const VecPair out = scaled(d, broadcast(rows.residual_scale));
-          store_pair_up_to(rows.dresidual + at, out, left);
+          store_pair(rows.dresidual + at, out, size);
         }
       }
-      store_pair_up_to(rows.dx + at, d, left);
+      store_pair(rows.dx + at, d, size);
     }
     store_pair(partial + c, share);
-  }
+  });
 }
 
 template <Variant kVariant, class T>
