@@ -3,8 +3,11 @@
 // functions cpu::name. A kernel is `void name(const Args& args, const ParallelFor& parallel_for)`.
 #pragma once
 
+#include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X) \
-  X(rms_norm, RmsNormArgs)         \
+#define LLMCORE_FOR_EACH_KERNEL(X)              \
+  X(layer_norm, LayerNormArgs)                  \
+  X(layer_norm_backward, LayerNormBackwardArgs) \
+  X(rms_norm, RmsNormArgs)                      \
   X(rms_norm_backward, RmsNormBackwardArgs)
