@@ -89,57 +89,148 @@ inline void store(float* p, VecF v) {
   __builtin_memcpy(p, &v, sizeof(v));
 }
 
-// --- bfloat16: the upper half of a float32
-// ---------------------------------------------------------
+// --- 16-bit lanes: n of them in the low lanes, the others zero ---------------------------------
+
+#if defined(__SSE2__) && !defined(__AVX512F__)
+// Up to four and up to eight 16-bit numbers without touching memory beyond them.
+inline uint64_t load_up_to_4(const uint16_t* p, int64_t n) {
+  uint64_t bits = 0;
+  if (n >= 4) {
+    __builtin_memcpy(&bits, p, 8);
+    return bits;
+  }
+  if (n & 1) bits = p[n - 1];
+  if (n & 2) {
+    uint32_t low;
+    __builtin_memcpy(&low, p, 4);
+    bits = bits << 32 | low;
+  }
+  return bits;
+}
+inline void store_up_to_4(uint16_t* p, uint64_t bits, int64_t n) {
+  if (n >= 4) {
+    __builtin_memcpy(p, &bits, 8);
+    return;
+  }
+  if (n & 2) {
+    const auto low = static_cast<uint32_t>(bits);
+    __builtin_memcpy(p, &low, 4);
+    bits >>= 32;
+  }
+  if (n & 1) p[n - 1] = static_cast<uint16_t>(bits);
+}
+inline __m128i load_up_to_8(const uint16_t* p, int64_t n) {
+  const uint64_t high = n > 4 ? load_up_to_4(p + 4, n - 4) : 0;
+  return _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(load_up_to_4(p, n)));
+}
+inline void store_up_to_8(uint16_t* p, __m128i bits, int64_t n) {
+  store_up_to_4(p, static_cast<uint64_t>(_mm_cvtsi128_si64(bits)), n);
+  if (n > 4) {
+    const __m128i high = _mm_unpackhi_epi64(bits, bits);
+    store_up_to_4(p + 4, static_cast<uint64_t>(_mm_cvtsi128_si64(high)), n - 4);
+  }
+}
+#endif
+
+inline VecU16 load_bits(const uint16_t* p) {
+  VecU16 bits;
+  __builtin_memcpy(&bits, p, sizeof(bits));
+  return bits;
+}
+inline void store_bits(uint16_t* p, VecU16 bits) {
+  __builtin_memcpy(p, &bits, sizeof(bits));
+}
+
+// n <= kWidth
+inline VecU16 load_bits_tail(const uint16_t* p, int64_t n) {
+#if defined(__AVX512F__)
+  return (VecU16)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  return (VecU16)load_up_to_8(p, n);
+#elif defined(__SSE2__)
+  const uint64_t bits = load_up_to_4(p, n);
+  VecU16 out;
+  __builtin_memcpy(&out, &bits, sizeof(out));
+  return out;
+#else
+  VecU16 out = {};
+  for (int64_t i = 0; i < n; ++i) out[i] = p[i];
+  return out;
+#endif
+}
+inline void store_bits_tail(uint16_t* p, VecU16 bits, int64_t n) {
+#if defined(__AVX512F__)
+  _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), (__m256i)bits);
+#elif defined(__AVX2__)
+  store_up_to_8(p, (__m128i)bits, n);
+#elif defined(__SSE2__)
+  uint64_t packed;
+  __builtin_memcpy(&packed, &bits, sizeof(packed));
+  store_up_to_4(p, packed, n);
+#else
+  for (int64_t i = 0; i < n; ++i) p[i] = bits[i];
+#endif
+}
+
+// --- bfloat16: the upper half of a float32 -----------------------------------------------------
+
+// float32 with its upper half rounded to nearest even; a NaN becomes all ones. The lower half is
+// garbage.
+inline VecU round_to_bfloat16(VecF v) {
+  const VecU bits = (VecU)v;
+  const VecU rounded = bits + 0x7FFFu + ((bits >> 16) & 1u);
+  const VecI is_nan = v != v;
+#if defined(__AVX512F__)
+  return is_nan ? VecU{} + 0xFFFFFFFFu : rounded;
+#else
+  return rounded | (VecU)is_nan;
+#endif
+}
 
 inline VecU16 bfloat16_bits(VecF v) {
-#if defined(__AVX512BF16__)
   VecU16 out;
+#if defined(__AVX512BF16__)
   const __m256bh packed = _mm512_cvtneps_pbh((__m512)v);
   __builtin_memcpy(&out, &packed, sizeof(out));
   return out;
-#else
-  const VecU bits = (VecU)v;
-  const VecU rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-  const VecI is_nan = v != v;
-  const VecU chosen = is_nan ? ((bits >> 16) | 0x40u) : rounded;
-#if defined(__AVX512F__)
-  VecU16 out;
-  const __m256i packed = _mm512_cvtepi32_epi16((__m512i)chosen);
+#elif defined(__AVX512F__)
+  const __m256i packed = _mm512_cvtepi32_epi16((__m512i)(round_to_bfloat16(v) >> 16));
   __builtin_memcpy(&out, &packed, sizeof(out));
   return out;
 #elif defined(__AVX2__)
-  VecU16 out;
-  const __m256i wide = (__m256i)chosen;  // below 2^16, so the unsigned saturation changes nothing
-  const __m128i packed =
-      _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  const __m256i wide = (__m256i)(round_to_bfloat16(v) >> 16);  // below 2^16: nothing saturates
+  out = (VecU16)_mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  return out;
+#elif defined(__SSE2__)
+  const __m128i wide = _mm_srai_epi32((__m128i)round_to_bfloat16(v), 16);  // a signed 16-bit number
+  const uint64_t packed = static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_packs_epi32(wide, wide)));
   __builtin_memcpy(&out, &packed, sizeof(out));
   return out;
 #else
-  return __builtin_convertvector(chosen, VecU16);
+  return __builtin_convertvector(round_to_bfloat16(v) >> 16, VecU16);
 #endif
+}
+
+inline VecF from_bfloat16(VecU16 bits) {
+#if defined(__AVX512F__)
+  return (VecF)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)bits), 16);
+#elif defined(__AVX2__)
+  return (VecF)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)bits), 16);
+#elif defined(__SSE2__)
+  uint64_t four;
+  __builtin_memcpy(&four, &bits, sizeof(four));
+  return (VecF)_mm_unpacklo_epi16(_mm_setzero_si128(),
+                                  _mm_cvtsi64_si128(static_cast<int64_t>(four)));
+#else
+  return (VecF)(__builtin_convertvector(bits, VecU) << 16);
 #endif
 }
 
 inline VecF load(const BFloat16* p) {
-#if defined(__AVX512F__)
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return (VecF)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
-#elif defined(__AVX2__)
-  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return (VecF)_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16);
-#elif defined(__SSE2__)
-  const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-  return (VecF)_mm_unpacklo_epi16(_mm_setzero_si128(), bits);
-#else
-  VecU16 bits;
-  __builtin_memcpy(&bits, p, sizeof(bits));
-  return (VecF)(__builtin_convertvector(bits, VecU) << 16);
-#endif
+  return from_bfloat16(load_bits(&p->bits));
 }
 inline void store(BFloat16* p, VecF v) {
-  const VecU16 bits = bfloat16_bits(v);
-  __builtin_memcpy(p, &bits, sizeof(bits));
+  store_bits(&p->bits, bfloat16_bits(v));
 }
 
 // --- float16 -----------------------------------------------------------------------------------
@@ -158,24 +249,47 @@ inline VecU16 float16_bits(VecF v) {
   return out;
 }
 
-inline VecF load(const Float16* p) {
+inline VecF from_float16(VecU16 bits) {
 #if defined(__AVX512F__)
-  return (VecF)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return (VecF)_mm512_cvtph_ps((__m256i)bits);
 #elif defined(__F16C__)
-  return (VecF)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return (VecF)_mm256_cvtph_ps((__m128i)bits);
 #else
   VecF v;
-  for (int i = 0; i < kWidth; ++i) v[i] = half_to_float(p[i].bits);
+  for (int i = 0; i < kWidth; ++i) v[i] = half_to_float(bits[i]);
   return v;
 #endif
 }
+
+inline VecF load(const Float16* p) {
+  return from_float16(load_bits(&p->bits));
+}
 inline void store(Float16* p, VecF v) {
-  const VecU16 bits = float16_bits(v);
-  __builtin_memcpy(p, &bits, sizeof(bits));
+  store_bits(&p->bits, float16_bits(v));
 }
 
-// --- non-temporal stores: p must be aligned to the stored size
-// --------------------------------------
+// --- int8: whole numbers from -128 to 127 ------------------------------------------------------
+
+inline VecF load(const int8_t* p) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (VecF)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+#elif defined(__AVX2__)
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return (VecF)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+#elif defined(__SSE2__)
+  int32_t four;
+  __builtin_memcpy(&four, p, sizeof(four));
+  const __m128i bytes = _mm_cvtsi32_si128(four), words = _mm_unpacklo_epi8(bytes, bytes);
+  return (VecF)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(words, words), 24));
+#else
+  VecF v;
+  for (int i = 0; i < kWidth; ++i) v[i] = static_cast<float>(p[i]);
+  return v;
+#endif
+}
+
+// --- non-temporal stores: p must be aligned to the stored size ---------------------------------
 
 inline void stream(float* p, VecF v) {
 #if defined(__AVX512F__)
@@ -194,6 +308,10 @@ inline void stream_bits(void* p, VecU16 bits) {
   _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)bits);
 #elif defined(__AVX2__)
   _mm_stream_si128(static_cast<__m128i*>(p), (__m128i)bits);
+#elif defined(__SSE2__)
+  int64_t packed;
+  __builtin_memcpy(&packed, &bits, sizeof(packed));
+  _mm_stream_si64(static_cast<long long*>(p), packed);
 #else
   __builtin_memcpy(p, &bits, sizeof(bits));
 #endif
@@ -212,9 +330,27 @@ inline void stream_fence() {
 #endif
 }
 
-// --- tails: n < kWidth elements; lanes beyond n read as zero
-// ------------------------------------------
+// --- tails: n <= kWidth elements; lanes beyond n read as zero ----------------------------------
 
+inline VecF load_tail(const float* p, int64_t n) {
+#if defined(__AVX512F__)
+  return (VecF)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lanes);
+  return (VecF)_mm256_maskload_ps(p, mask);
+#else
+  VecF v = {};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+#endif
+}
+inline VecF load_tail(const BFloat16* p, int64_t n) {
+  return from_bfloat16(load_bits_tail(&p->bits, n));
+}
+inline VecF load_tail(const Float16* p, int64_t n) {
+  return from_float16(load_bits_tail(&p->bits, n));
+}
 template <class T>
 inline VecF load_tail(const T* p, int64_t n) {
   T buffer[kWidth] = {};
@@ -222,6 +358,23 @@ inline VecF load_tail(const T* p, int64_t n) {
   return load(buffer);
 }
 
+inline void store_tail(float* p, VecF v, int64_t n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+#elif defined(__AVX2__)
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lanes);
+  _mm256_maskstore_ps(p, mask, (__m256)v);
+#else
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+inline void store_tail(BFloat16* p, VecF v, int64_t n) {
+  store_bits_tail(&p->bits, bfloat16_bits(v), n);
+}
+inline void store_tail(Float16* p, VecF v, int64_t n) {
+  store_bits_tail(&p->bits, float16_bits(v), n);
+}
 template <class T>
 inline void store_tail(T* p, VecF v, int64_t n) {
   T buffer[kWidth];

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/huge_pages.h"
 #include "core/parallel.h"
 #include "core/tensor_matcher.h"
 
@@ -37,6 +38,18 @@ inline TensorView view_of(const Tensor& tensor, DType dtype) {
 
 inline Tensor packed(const Tensor& tensor) {
   return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor);
+}
+
+// A fresh CPU result that the kernel writes in full: where it is large, on huge pages.
+inline Tensor on_huge_pages(Tensor result) {
+  const int64_t bytes = result.numel() * static_cast<int64_t>(result.element_size());
+  if (result.is_cpu()) advise_huge_pages(result.mutable_data_ptr(), bytes);
+  return result;
+}
+
+// An uninitialised result of the shape and dtype of `tensor`.
+inline Tensor new_result(const Tensor& tensor) {
+  return on_huge_pages(torch::stable::new_empty(tensor, tensor.sizes()));
 }
 
 // The caller's torch thread pool (torch.set_num_threads).

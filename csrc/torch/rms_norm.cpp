@@ -83,7 +83,7 @@ struct Guard {
 Tensor rms_norm(const Tensor& x_any, const Tensor& weight_any, double eps) {
   const Shape shape = check(x_any, weight_any, nullptr);
   const Tensor x = packed(x_any), weight = packed(weight_any);
-  Tensor y = torch::stable::new_empty(x, x.sizes());
+  Tensor y = new_result(x);
   if (shape.rows == 0 || shape.cols == 0) return y;
   [[maybe_unused]] const Guard guard(x.get_device_index());
   run_forward(forward_args(x, weight, y, shape, eps), x);
@@ -94,7 +94,7 @@ std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy_any, const Tensor&
                                              const Tensor& weight_any, double eps) {
   const Shape shape = check(x_any, weight_any, &dy_any);
   const Tensor dy = packed(dy_any), x = packed(x_any), weight = packed(weight_any);
-  Tensor dx = torch::stable::new_empty(x, x.sizes());
+  Tensor dx = new_result(x);
   Tensor dweight = torch::stable::new_empty(weight, weight.sizes());
   if (shape.rows == 0 || shape.cols == 0) {
     torch::stable::zero_(dweight);

@@ -1,8 +1,10 @@
-// TensorMatcher's bindings and messages; the choice of the instruction set.
+// TensorMatcher's bindings and messages; the choice of the instruction set; advice on huge pages.
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "core/cpu_isa.h"
+#include "core/huge_pages.h"
 #include "core/tensor_matcher.h"
 #include "expect.h"
 
@@ -45,10 +47,22 @@ void test_isa() {
   EXPECT(message.find("got sse9") != std::string::npos);
 }
 
+// Advice changes no byte, at any size and start, nor of memory that already has pages.
+void test_huge_pages() {
+  for (size_t bytes : {size_t{0}, size_t{5}, (size_t{4} << 20) + 3, size_t{9} << 20}) {
+    std::vector<unsigned char> memory(bytes + 3, 0xA5);
+    llmcore::advise_huge_pages(memory.data() + 3, static_cast<int64_t>(bytes));
+    size_t kept = 0;
+    for (unsigned char byte : memory) kept += byte == 0xA5;
+    EXPECT(kept == memory.size());
+  }
+}
+
 }  // namespace
 
 int main() {
   test_matcher();
+  test_huge_pages();
   test_isa();
   return llmcore::test::num_failed;
 }
