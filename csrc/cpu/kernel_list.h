@@ -3,8 +3,13 @@
 // functions cpu::name. A kernel is `void name(const Args& args, const ParallelFor& parallel_for)`.
 #pragma once
 
+#include "ops/activation.h"
 #include "ops/rms_norm.h"
+#include "ops/rope.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X) \
-  X(rms_norm, RmsNormArgs)         \
-  X(rms_norm_backward, RmsNormBackwardArgs)
+#define LLMCORE_FOR_EACH_KERNEL(X)          \
+  X(rms_norm, RmsNormArgs)                  \
+  X(rms_norm_backward, RmsNormBackwardArgs) \
+  X(rope, RopeArgs)                         \
+  X(activation, ActivationArgs)             \
+  X(activation_backward, ActivationBackwardArgs)

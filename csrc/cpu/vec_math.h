@@ -97,8 +97,8 @@ inline VecI integer_of(const ReducedExponent& reduced) {
   return (VecI)reduced.shifted - (VecI)broadcast(kRoundingShift);
 }
 
-// e^x. Error below 1.1 ulp for x in [-87.336544, 88.722839]. Below that range 0, so there
-// is no subnormal result; above it infinity. Method: x = n ln 2 + r, a minimax polynomial of
+// e^x. Error below 1.1 ulp for x in [-87.336544, 88.7228]. Below that range 0, so there
+// is no subnormal result; from 88.7229 on infinity. Method: x = n ln 2 + r, a minimax polynomial of
 // degree 6 in r (error 2^-28), then the exponent n.
 inline VecF exp(VecF x) {
   const VecF lowest = broadcast(-87.336544f);
@@ -174,7 +174,7 @@ struct Gaussian {
   VecF density;
 };
 
-// Error of the cdf below 6.5 ulp for x > -12.9, where 1 + erf would cancel, and of the density
+// Error of the cdf below 8 ulp for x > -12.9, where 1 + erf would cancel, and of the density
 // below 3 ulp for |x| < 13.2; both are 0 below -13.3. Method: Phi(-t) = e^(-t^2/2) R(t) with a
 // rational minimax approximation of degree (4, 5) to Mills' ratio R, all of its terms positive
 // (error 2^-27); what rounding t^2/2 loses is put back.

@@ -52,11 +52,11 @@ double libm_tanh(double x) {
 }
 
 constexpr Claim kClaims[] = {
-    {Function::kExp, "exp", libm_exp, -87.336544f, 88.722839f, 1.1},
+    {Function::kExp, "exp", libm_exp, -87.336544f, 88.7228f, 1.1},
     {Function::kLog, "log", libm_log, kTiny, kHuge, 1},
     {Function::kSigmoid, "sigmoid", sigmoid, -87.3f, kHuge, 2.5},
     {Function::kTanh, "tanh", libm_tanh, -kHuge, kHuge, 2.5},
-    {Function::kGaussianCdf, "gaussian cdf", gaussian_cdf, -12.9f, kHuge, 6.5},
+    {Function::kGaussianCdf, "gaussian cdf", gaussian_cdf, -12.9f, kHuge, 8},
     {Function::kGaussianDensity, "density", gaussian_density, -13.2f, 13.2f, 3},
 };
 
