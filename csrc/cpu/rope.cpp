@@ -12,7 +12,8 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 namespace {
 
-constexpr int64_t kStageBytes = 16384;  // half of a first-level cache
+constexpr int64_t kStageBytes = 4096;  // of a head at most, and as much again for what waits
+constexpr int64_t kFlushBytes = 1024;  // longer bursts of writes would keep the reads waiting
 
 inline VecPair rotate(VecPair x, VecF c, VecF s) {
   return {fused_multiply_add(-x.b, s, x.a * c), fused_multiply_add(x.a, s, x.b * c)};
@@ -47,66 +48,58 @@ inline VecPair interleave(VecPair v) {
 #endif
 }
 
-template <class T>
-constexpr bool kLoadsSplit = false;
-template <>
-constexpr bool kLoadsSplit<BFloat16> = true;
-
-// One head; the tables' row is in `c` and `s`, `sign` turns the angle. y may be x.
-template <class T>
-inline void rotate_halves(T* y, const T* x, const float* c, const float* s, VecF sign,
-                          int64_t pairs) {
-  int64_t i = 0;
-  for (; i + kWidth <= pairs; i += kWidth) {
-    const VecPair v = rotate({load(x + i), load(x + pairs + i)}, load(c + i), load(s + i) * sign);
+// Pairs i .. i + kWidth - 1 of a head, or the first n of them, as one VecPair of all a and all b.
+template <bool kInterleaved, class T>
+struct Layout {  // (i, i + pairs)
+  static VecPair get(const T* x, int64_t i, int64_t pairs) {
+    return {load(x + i), load(x + pairs + i)};
+  }
+  static void put(T* y, int64_t i, int64_t pairs, VecPair v) {
     store(y + i, v.a);
     store(y + pairs + i, v.b);
   }
-  if (i < pairs) {
-    const int64_t n = pairs - i;
-    const VecPair v = rotate({load_tail(x + i, n), load_tail(x + pairs + i, n)},
-                             load_tail(c + i, n), load_tail(s + i, n) * sign);
+  static void put_around_cache(T* y, int64_t i, int64_t pairs, VecPair v) {
+    stream(y + i, v.a);
+    stream(y + pairs + i, v.b);
+  }
+  static VecPair get_tail(const T* x, int64_t i, int64_t pairs, int64_t n) {
+    return {load_tail(x + i, n), load_tail(x + pairs + i, n)};
+  }
+  static void put_tail(T* y, int64_t i, int64_t pairs, VecPair v, int64_t n) {
     store_tail(y + i, v.a, n);
     store_tail(y + pairs + i, v.b, n);
   }
-}
+};
 
 template <class T>
-inline VecPair rotate_neighbours(VecPair x, VecF c, VecF s) {
-  if constexpr (kLoadsSplit<T>) {
-    return rotate(x, c, s);
-  } else {
-    return interleave(rotate(deinterleave(x), c, s));
+struct Layout<true, T> {  // (2 i, 2 i + 1)
+  static VecPair get(const T* x, int64_t i, int64_t) { return deinterleave(load_pair(x + 2 * i)); }
+  static void put(T* y, int64_t i, int64_t, VecPair v) { store_pair(y + 2 * i, interleave(v)); }
+  static void put_around_cache(T* y, int64_t i, int64_t, VecPair v) {
+    stream_pair(y + 2 * i, interleave(v));
   }
-}
+  static VecPair get_tail(const T* x, int64_t i, int64_t, int64_t n) {
+    return deinterleave(load_pair_tail(x + 2 * i, 2 * n));
+  }
+  static void put_tail(T* y, int64_t i, int64_t, VecPair v, int64_t n) {
+    store_pair_tail(y + 2 * i, interleave(v), 2 * n);
+  }
+};
 
-template <class T>
-inline void rotate_interleaved(T* y, const T* x, const float* c, const float* s, VecF sign,
-                               int64_t pairs) {
-  int64_t i = 0;
-  for (; i + kWidth <= pairs; i += kWidth) {
-    store_pair(y + 2 * i,
-               rotate_neighbours<T>(load_pair(x + 2 * i), load(c + i), load(s + i) * sign));
+template <>
+struct Layout<true, BFloat16> {  // load_pair splits evens from odds
+  static VecPair get(const BFloat16* x, int64_t i, int64_t) { return load_pair(x + 2 * i); }
+  static void put(BFloat16* y, int64_t i, int64_t, VecPair v) { store_pair(y + 2 * i, v); }
+  static void put_around_cache(BFloat16* y, int64_t i, int64_t, VecPair v) {
+    stream_pair(y + 2 * i, v);
   }
-  if (i < pairs) {
-    const int64_t n = pairs - i;
-    const VecPair v = rotate_neighbours<T>(load_pair_tail(x + 2 * i, 2 * n), load_tail(c + i, n),
-                                           load_tail(s + i, n) * sign);
+  static VecPair get_tail(const BFloat16* x, int64_t i, int64_t, int64_t n) {
+    return load_pair_tail(x + 2 * i, 2 * n);
+  }
+  static void put_tail(BFloat16* y, int64_t i, int64_t, VecPair v, int64_t n) {
     store_pair_tail(y + 2 * i, v, 2 * n);
   }
-}
-
-// Writes around the cache: whole registers non-temporally, what precedes and follows them plainly.
-void stream_bytes(char* to, const char* from, int64_t count) {
-  constexpr int64_t kBytes = kWidth * 4;
-  int64_t at = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(to) % kBytes);
-  at = at < count ? at : count;
-  __builtin_memcpy(to, from, static_cast<size_t>(at));
-  for (; at + kBytes <= count; at += kBytes) {
-    stream(reinterpret_cast<float*>(to + at), load(reinterpret_cast<const float*>(from + at)));
-  }
-  __builtin_memcpy(to + at, from + at, static_cast<size_t>(count - at));
-}
+};
 
 // A token's row of each table and its first channel.
 struct Token {
@@ -125,74 +118,170 @@ inline Token token_at(const RopeArgs& args, int64_t n) {
           b * args.x_batch + t * args.x_token, b * args.y_batch + t * args.y_token};
 }
 
-template <bool kInterleaved, class T>
-inline void rotate_head(const RopeArgs& args, const Token& token, const T* x, T* y, VecF sign) {
-  if constexpr (kInterleaved) {
-    rotate_interleaved(y, x, token.c, token.s, sign, args.pairs);
-  } else {
-    rotate_halves(y, x, token.c, token.s, sign, args.pairs);
-  }
+// Copies the channels that are not rotated. y may be x.
+template <class T>
+inline void copy_rest(const RopeArgs& args, T* y, const T* x) {
   const int64_t rotated = 2 * args.pairs;
-  if (rotated < args.head_dim && x != y) {
-    __builtin_memcpy(y + rotated, x + rotated,
-                     static_cast<size_t>(args.head_dim - rotated) * sizeof(T));
+  if (rotated == args.head_dim || x == y) return;
+  __builtin_memcpy(y + rotated, x + rotated,
+                   static_cast<size_t>(args.head_dim - rotated) * sizeof(T));
+}
+
+// One head after another: memory is walked in its order.
+template <bool kInterleaved, class T>
+inline void rotate_head(const RopeArgs& args, const Token& token, T* y, const T* x, VecF sign) {
+  using Pairs = Layout<kInterleaved, T>;
+  const int64_t pairs = args.pairs;
+  int64_t i = 0;
+  for (; i + kWidth <= pairs; i += kWidth) {
+    const VecPair v = Pairs::get(x, i, pairs);
+    Pairs::put(y, i, pairs, rotate(v, load(token.c + i), load(token.s + i) * sign));
+  }
+  if (const int64_t n = pairs - i; n > 0) {
+    const VecPair v = Pairs::get_tail(x, i, pairs, n);
+    const VecF c = load_tail(token.c + i, n), s = load_tail(token.s + i, n) * sign;
+    Pairs::put_tail(y, i, pairs, rotate(v, c, s), n);
+  }
+  copy_rest(args, y, x);
+}
+
+// One register of the tables after another, over all heads: fewer loads where memory is a cache.
+template <bool kInterleaved, class T>
+inline void rotate_heads(const RopeArgs& args, const Token& token, T* y, const T* x, VecF sign) {
+  using Pairs = Layout<kInterleaved, T>;
+  const int64_t pairs = args.pairs;
+  int64_t i = 0;
+  for (; i + kWidth <= pairs; i += kWidth) {
+    const VecF c = load(token.c + i), s = load(token.s + i) * sign;
+    for (int64_t h = 0; h < args.heads; ++h) {
+      const VecPair v = Pairs::get(x + h * args.x_head, i, pairs);
+      Pairs::put(y + h * args.y_head, i, pairs, rotate(v, c, s));
+    }
+  }
+  if (const int64_t n = pairs - i; n > 0) {
+    const VecF c = load_tail(token.c + i, n), s = load_tail(token.s + i, n) * sign;
+    for (int64_t h = 0; h < args.heads; ++h) {
+      const VecPair v = Pairs::get_tail(x + h * args.x_head, i, pairs, n);
+      Pairs::put_tail(y + h * args.y_head, i, pairs, rotate(v, c, s), n);
+    }
+  }
+  for (int64_t h = 0; h < args.heads; ++h)
+    copy_rest(args, y + h * args.y_head, x + h * args.x_head);
+}
+
+// As rotate_head, around the cache: for whole registers at aligned addresses and nothing to copy.
+template <bool kInterleaved, class T>
+inline void stream_head(const RopeArgs& args, const Token& token, T* y, const T* x, VecF sign) {
+  using Pairs = Layout<kInterleaved, T>;
+  for (int64_t i = 0; i < args.pairs; i += kWidth) {
+    const VecPair v = Pairs::get(x, i, args.pairs);
+    Pairs::put_around_cache(y, i, args.pairs,
+                            rotate(v, load(token.c + i), load(token.s + i) * sign));
   }
 }
 
 template <bool kInterleaved, class T>
-void rotate_tokens(const RopeArgs& args, int64_t begin, int64_t end) {
+void rotate_tokens(const RopeArgs& args, int64_t begin, int64_t end, bool in_cache) {
+  const VecF sign = broadcast(args.inverse ? -1.0f : 1.0f);
+  for (int64_t n = begin; n < end; ++n) {
+    const Token token = token_at(args, n);
+    const T* x = static_cast<const T*>(args.x) + token.x;
+    T* y = static_cast<T*>(args.y) + token.y;
+    if (in_cache) {
+      rotate_heads<kInterleaved>(args, token, y, x, sign);
+      continue;
+    }
+    for (int64_t h = 0; h < args.heads; ++h) {
+      rotate_head<kInterleaved>(args, token, y + h * args.y_head, x + h * args.x_head, sign);
+    }
+  }
+}
+
+template <bool kInterleaved, class T>
+void stream_tokens(const RopeArgs& args, int64_t begin, int64_t end) {
   const VecF sign = broadcast(args.inverse ? -1.0f : 1.0f);
   for (int64_t n = begin; n < end; ++n) {
     const Token token = token_at(args, n);
     const T* x = static_cast<const T*>(args.x) + token.x;
     T* y = static_cast<T*>(args.y) + token.y;
     for (int64_t h = 0; h < args.heads; ++h) {
-      rotate_head<kInterleaved>(args, token, x + h * args.x_head, y + h * args.y_head, sign);
+      stream_head<kInterleaved>(args, token, y + h * args.y_head, x + h * args.x_head, sign);
     }
   }
+  stream_fence();
 }
 
-// y is packed: heads gather in a buffer and leave it in whole registers, whatever D is.
+// Bytes on their way to packed memory around the cache: whole aligned registers leave, the rest
+// waits for what follows it.
+struct Stage {
+  explicit Stage(char* to) : out(to) {}
+  char* end() { return bytes + filled; }
+  void flush() {
+    constexpr int64_t kRegister = kWidth * 4;
+    int64_t at = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % kRegister);
+    if (at > filled) return;
+    __builtin_memcpy(out, bytes, static_cast<size_t>(at));
+    for (; at + kRegister <= filled; at += kRegister) {
+      stream(reinterpret_cast<float*>(out + at), load(reinterpret_cast<const float*>(bytes + at)));
+    }
+    out += at;
+    filled -= at;
+    __builtin_memcpy(bytes, bytes + at, kRegister);
+  }
+  void finish() {
+    flush();
+    __builtin_memcpy(out, bytes, static_cast<size_t>(filled));
+    stream_fence();
+  }
+
+  alignas(64) char bytes[kStageBytes + kFlushBytes + 64];
+  int64_t filled = 0;
+  char* out;
+};
+
+// As stream_tokens for any D and alignment, over a packed y.
 template <bool kInterleaved, class T>
-void stream_tokens(const RopeArgs& args, int64_t begin, int64_t end) {
-  alignas(64) char stage[kStageBytes];
+void stage_tokens(const RopeArgs& args, int64_t begin, int64_t end) {
   const int64_t head_bytes = args.head_dim * static_cast<int64_t>(sizeof(T));
   const VecF sign = broadcast(args.inverse ? -1.0f : 1.0f);
-  char* out = static_cast<char*>(args.y) + begin * args.heads * head_bytes;
-  int64_t filled = 0;
+  Stage stage(static_cast<char*>(args.y) + begin * args.heads * head_bytes);
   for (int64_t n = begin; n < end; ++n) {
     const Token token = token_at(args, n);
     const T* x = static_cast<const T*>(args.x) + token.x;
     for (int64_t h = 0; h < args.heads; ++h) {
-      rotate_head<kInterleaved>(args, token, x + h * args.x_head,
-                                reinterpret_cast<T*>(stage + filled), sign);
-      filled += head_bytes;
-      if (filled + head_bytes <= kStageBytes) continue;
-      stream_bytes(out, stage, filled);
-      out += filled;
-      filled = 0;
+      rotate_head<kInterleaved>(args, token, reinterpret_cast<T*>(stage.end()), x + h * args.x_head,
+                                sign);
+      stage.filled += head_bytes;
+      if (stage.filled >= kFlushBytes) stage.flush();
     }
   }
-  stream_bytes(out, stage, filled);
-  stream_fence();
+  stage.finish();
 }
 
-bool may_stream(const RopeArgs& args) {
-  const bool is_packed = args.y_head == args.head_dim && args.y_token == args.heads * args.y_head &&
-                         args.y_batch == args.length * args.y_token;
-  const int64_t head_bytes = args.head_dim * element_size(args.dtype);
-  return args.x != args.y && is_packed && head_bytes <= kStageBytes &&
-         streams_output(args.batch * args.length * args.heads * head_bytes);
+bool is_packed(const RopeArgs& args) {
+  return args.y_head == args.head_dim && args.y_token == args.heads * args.y_head &&
+         args.y_batch == args.length * args.y_token;
+}
+
+bool is_whole_registers(const RopeArgs& args) {
+  const auto bytes = static_cast<uintptr_t>(2 * kWidth * element_size(args.dtype));
+  return args.pairs % kWidth == 0 && 2 * args.pairs == args.head_dim &&
+         reinterpret_cast<uintptr_t>(args.y) % bytes == 0;
 }
 
 template <bool kInterleaved, class T>
 void run(const RopeArgs& args, const ParallelFor& parallel_for) {
-  const bool streams = may_stream(args);
+  const int64_t head_bytes = args.head_dim * static_cast<int64_t>(sizeof(T));
+  const bool in_cache = !streams_output(args.batch * args.length * args.heads * head_bytes);
+  const bool streams = !in_cache && args.x != args.y && is_packed(args);
+  const bool is_whole = is_whole_registers(args);
   const auto tokens = [&](int64_t begin, int64_t end) {
-    if (streams) {
+    if (streams && is_whole) {
       stream_tokens<kInterleaved, T>(args, begin, end);
+    } else if (streams && head_bytes <= kStageBytes) {
+      stage_tokens<kInterleaved, T>(args, begin, end);
     } else {
-      rotate_tokens<kInterleaved, T>(args, begin, end);
+      rotate_tokens<kInterleaved, T>(args, begin, end, in_cache);
     }
   };
   parallel_for(0, args.batch * args.length, grain_rows(args.heads * args.head_dim), tokens);
