@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ops/activation.h"
+#include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
@@ -13,3 +14,8 @@
   X(rope, RopeArgs)                         \
   X(activation, ActivationArgs)             \
   X(activation_backward, ActivationBackwardArgs)
+#define LLMCORE_FOR_EACH_KERNEL(X)              \
+  X(layer_norm, LayerNormArgs)                  \
+  X(layer_norm_backward, LayerNormBackwardArgs) \
+  X(rms_norm, RmsNormArgs)                      \
+  X(rms_norm_backward, RmsNormBackwardArgs)

@@ -1,206 +1,252 @@
 // See ops/rms_norm.h.
 //
-// Ladder: `bench_rms_norm 2` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB L3, avx512_bf16), two
-// threads, quiet; % of the memcpy of as many bytes in the same rounds; middle of three runs.
-//   1. plain stores: each line of the output is read before it is written. Not measured alone.
-//   2. non-temporal stores above half the L3                                   <- this version
-//        64 MiB, memcpy 28-32 GB/s   forward float32 102 %, bfloat16 126 %; backward 92 %, 103 %
-//        8192x192, in the cache,     forward float32  94 %, bfloat16  44 %; backward 59 %,  38 %
-//        memcpy 79-97 GB/s (float32), 59-72 (bfloat16)
-//      An earlier run at 64 MiB, when memcpy reached 17 GB/s:
-//                                    forward float32  99 %, bfloat16 146 %; backward 87 %, 103 %
-// Not known: what bounds the cached bfloat16 passes, and why memcpy is beaten where it is.
+// LADDER
 #include "ops/rms_norm.h"
 
 #include "cpu/isa_variant.h"
-#include "cpu/tuning.h"
-#include "cpu/vec.h"
+#include "cpu/norm_rows.h"
 
 namespace llmcore::cpu::LLMCORE_ISA {
 
 namespace {
 
-constexpr int kUnroll = 4;  // independent accumulators: hides the latency of an add
+constexpr int kForwardGroup = 4;
+constexpr int kBackwardGroup = kWidth == 16 ? 4 : 2;  // by the number of registers
 
-inline float inverse_rms(float sum_of_squares, int64_t cols, float eps) {
-  return 1.0f / __builtin_sqrtf(sum_of_squares / static_cast<float>(cols) + eps);
+inline float inverse_root(float mean_square, float eps) {
+  return 1.0f / __builtin_sqrtf(mean_square + eps);
+}
+
+// r of kRows rows from their first rms_cols columns.
+template <int kRows, class T>
+void inverse_rms_of_rows(float* r, const T* x, int64_t cols, int64_t rms_cols, float eps) {
+  VecPair sums[kRows] = {};
+  for_pairs(rms_cols, [&](int64_t c, auto size) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const VecPair v = load_pair(x + i * cols + c, size);
+      sums[i] = multiply_add(v, v, sums[i]);
+    }
+  });
+  const float share = 1.0f / static_cast<float>(rms_cols);
+  for (int i = 0; i < kRows; ++i) r[i] = inverse_root(sum_lanes(sums[i]) * share, eps);
+}
+
+template <int kRows, class T>
+void write_rows(T* y, const T* x, const float* gains, int64_t cols, const float* r) {
+  VecF scales[kRows];
+  for (int i = 0; i < kRows; ++i) scales[i] = broadcast(r[i]);
+  for_pairs(cols, [&](int64_t c, auto size) {
+    const VecPair gain = load_pair(gains + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const VecPair v = scaled(load_pair(x + i * cols + c, size), scales[i]);
+      store_pair(y + i * cols + c, multiply(v, gain), size);
+    }
+  });
 }
 
 template <class T>
-float sum_of_squares(const T* x, int64_t cols) {
-  VecF sums[kUnroll] = {};
-  int64_t c = 0;
-  for (; c + kUnroll * kWidth <= cols; c += kUnroll * kWidth) {
-#pragma GCC unroll 4
-    for (int u = 0; u < kUnroll; ++u) {
-      const VecF v = load(x + c + u * kWidth);
-      sums[u] += v * v;
-    }
-  }
-  for (; c + kWidth <= cols; c += kWidth) {
-    const VecF v = load(x + c);
-    sums[0] += v * v;
-  }
-  if (c < cols) {
-    const VecF v = load_tail(x + c, cols - c);
-    sums[1] += v * v;
-  }
-  return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
-}
-
-template <bool kStream, class T>
-void write_row(T* y, const T* x, const T* weight, int64_t cols, float scale) {
-  const VecF scales = broadcast(scale);
-  int64_t c = 0;
-  for (; c + kWidth <= cols; c += kWidth) {
-    const VecF v = load(x + c) * scales * load(weight + c);
-    if constexpr (kStream) {
-      stream(y + c, v);
-    } else {
-      store(y + c, v);
-    }
-  }
-  if (c < cols) {
-    const int64_t n = cols - c;
-    store_tail(y + c, load_tail(x + c, n) * scales * load_tail(weight + c, n), n);
-  }
-}
-
-template <bool kStream, class T>
-void forward_rows(const RmsNormArgs& args, int64_t begin, int64_t end) {
+void forward_rows(const RmsNormArgs& args, const float* gains, int64_t begin, int64_t end) {
+  const int64_t cols = args.cols, rms_cols = args.rms_cols < 0 ? cols : args.rms_cols;
   const T* x = static_cast<const T*>(args.x);
-  T* y = static_cast<T*>(args.y);
-  for (int64_t n = begin; n < end; ++n) {
-    const T* row = x + n * args.cols;
-    const float scale = inverse_rms(sum_of_squares(row, args.cols), args.cols, args.eps);
-    write_row<kStream>(y + n * args.cols, row, static_cast<const T*>(args.weight), args.cols,
-                       scale);
-  }
-  if constexpr (kStream) stream_fence();
+  const T* residual = static_cast<const T*>(args.residual);
+  const bool groups = takes_groups<T>(cols);
+  const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
+  const int64_t room = (groups ? kForwardGroup : 1) * cols;
+  RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput, room);
+  T* h_begin = residual == nullptr ? nullptr : static_cast<T*>(args.h) + begin * cols;
+  RowOutput<T> h(h_begin, streams, Scratch::kSecondOutput, room);
+  for_row_groups<kForwardGroup>(begin, end, groups, [&]<int kRows>(int64_t n) {
+    const T* from = x + n * cols;
+    if (residual != nullptr) {
+      add_residual(h.rows(), from, residual + n * cols, args.residual_scale, kRows * cols);
+      from = h.rows();
+    }
+    float r[kRows];
+    inverse_rms_of_rows<kRows>(r, from, cols, rms_cols, args.eps);
+    write_rows<kRows>(y.rows(), from, gains, cols, r);
+    y.advance(kRows * cols);
+    if (residual != nullptr) h.advance(kRows * cols);
+  });
+  y.finish();
+  if (residual != nullptr) h.finish();
 }
 
-// Both sums of the backward in one pass over the row: sum(x^2) and sum(dy * weight * x).
-struct RowSums {
-  float xx;
-  float gx;
+// --- backward ----------------------------------------------------------------------------------
+
+enum class Variant { kPlain, kPartial, kAdd };
+
+// What the backward of a row needs of its sums: dx = r * g - slope * x.
+struct Pull {
+  float r;
+  float slope;
 };
 
+// Factors per channel, in lane order: the gain, and for kPartial 1 where c < rms_cols, else 0.
+struct Channels {
+  const float* gains;
+  const float* counted;
+};
+
+template <Variant kVariant, int kRows, class T>
+void pull_of_rows(Pull* out, const T* dy, const T* x, const Channels& channels, int64_t cols,
+                  int64_t rms_cols, float eps) {
+  VecPair xx[kRows] = {}, gx[kRows] = {};
+  for_pairs(cols, [&](int64_t c, auto size) {
+    const VecPair gain = load_pair(channels.gains + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const VecPair v = load_pair(x + i * cols + c, size);
+      const VecPair g = multiply(load_pair(dy + i * cols + c, size), gain);
+      VecPair counted = v;
+      if constexpr (kVariant == Variant::kPartial) {
+        counted = multiply(v, load_pair(channels.counted + c));
+      }
+      xx[i] = multiply_add(counted, v, xx[i]);
+      gx[i] = multiply_add(g, v, gx[i]);
+    }
+  });
+  const float share = 1.0f / static_cast<float>(rms_cols);
+  for (int i = 0; i < kRows; ++i) {
+    const float r = inverse_root(sum_lanes(xx[i]) * share, eps);
+    out[i] = {r, r * r * r * (sum_lanes(gx[i]) * share)};
+  }
+}
+
+// Rows of the backward's inputs and outputs; null where the call has none.
 template <class T>
-RowSums backward_sums(const T* dy, const T* x, const T* weight, int64_t cols) {
-  VecF xx[2] = {}, gx[2] = {};
-  int64_t c = 0;
-  for (; c + 2 * kWidth <= cols; c += 2 * kWidth) {
-#pragma GCC unroll 2
-    for (int u = 0; u < 2; ++u) {
-      const VecF v = load(x + c + u * kWidth);
-      xx[u] += v * v;
-      gx[u] += load(dy + c + u * kWidth) * load(weight + c + u * kWidth) * v;
+struct BackwardRows {
+  const T* dy;
+  const T* x;
+  const T* dh;
+  T* dx;
+  T* dresidual;
+  float residual_scale;
+};
+
+// dx (and dresidual) of kRows rows, and their share of dweight added to `partial`.
+template <Variant kVariant, int kRows, class T>
+void backward_rows(const BackwardRows<T>& rows, float* partial, const Channels& channels,
+                   int64_t cols, const Pull* pulls) {
+  VecF scales[kRows], slopes[kRows];
+  for (int i = 0; i < kRows; ++i) {
+    scales[i] = broadcast(pulls[i].r);
+    slopes[i] = broadcast(-pulls[i].slope);
+  }
+  for_pairs(cols, [&](int64_t c, auto size) {
+    const VecPair gain = load_pair(channels.gains + c);
+    VecPair share = load_pair(partial + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const int64_t at = i * cols + c;
+      const VecPair v = load_pair(rows.x + at, size);
+      const VecPair dy = scaled(load_pair(rows.dy + at, size), scales[i]);
+      VecPair pulled = scaled(v, slopes[i]);
+      if constexpr (kVariant == Variant::kPartial) {
+        pulled = multiply(pulled, load_pair(channels.counted + c));
+      }
+      VecPair d = multiply_add(dy, gain, pulled);
+      share = multiply_add(dy, v, share);
+      if constexpr (kVariant == Variant::kAdd) {
+        if (rows.dh != nullptr) {
+          const VecPair dh = load_pair(rows.dh + at, size);
+          d = {d.a + dh.a, d.b + dh.b};
+        }
+        if (rows.dresidual != nullptr) {
+          const VecPair out = scaled(d, broadcast(rows.residual_scale));
+          store_pair(rows.dresidual + at, out, size);
+        }
+      }
+      store_pair(rows.dx + at, d, size);
     }
-  }
-  for (; c < cols; c += kWidth) {
-    const int64_t n = cols - c < kWidth ? cols - c : kWidth;
-    const VecF v = load_tail(x + c, n);
-    xx[0] += v * v;
-    gx[0] += load_tail(dy + c, n) * load_tail(weight + c, n) * v;
-  }
-  return {sum_lanes(xx[0] + xx[1]), sum_lanes(gx[0] + gx[1])};
+    store_pair(partial + c, share);
+  });
 }
 
-// dx of one row, and the row's share of dweight added to `partial`.
-template <bool kStream, class T>
-void backward_row(T* dx, float* partial, const T* dy, const T* x, const T* weight, int64_t cols,
-                  float eps) {
-  const RowSums sums = backward_sums(dy, x, weight, cols);
-  const float r = inverse_rms(sums.xx, cols, eps);
-  const VecF scale = broadcast(r);
-  const VecF pull = broadcast(r * r * (sums.gx / static_cast<float>(cols)));
-  int64_t c = 0;
-  for (; c + kWidth <= cols; c += kWidth) {
-    const VecF vx = load(x + c), vdy = load(dy + c);
-    const VecF v = scale * (vdy * load(weight + c) - vx * pull);
-    if constexpr (kStream) {
-      stream(dx + c, v);
-    } else {
-      store(dx + c, v);
-    }
-    store(partial + c, load(partial + c) + vdy * (vx * scale));
+template <Variant kVariant, class T>
+void backward_blocks(const RmsNormBackwardArgs& args, const Channels& channels, int64_t first,
+                     int64_t last) {
+  const int64_t cols = args.cols, rms_cols = args.rms_cols < 0 ? cols : args.rms_cols;
+  const int64_t stride = norm_padded_cols(cols), per_block = norm_rows_per_partial(args.rows);
+  const bool groups = takes_groups<T>(cols);
+  const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
+  const int64_t room = (groups ? kBackwardGroup : 1) * cols, begin = first * per_block * cols;
+  T* dresidual = static_cast<T*>(args.dresidual);
+  RowOutput<T> dx(static_cast<T*>(args.dx) + begin, streams, Scratch::kFirstOutput, room);
+  RowOutput<T> dr(dresidual == nullptr ? nullptr : dresidual + begin, streams,
+                  Scratch::kSecondOutput, room);
+  for (int64_t block = first; block < last; ++block) {
+    float* partial = args.partials + block * stride;
+    zero_floats(partial, stride);
+    const int64_t from = block * per_block, end = from + per_block;
+    const int64_t to = end < args.rows ? end : args.rows;
+    for_row_groups<kBackwardGroup>(from, to, groups, [&]<int kRows>(int64_t n) {
+      const int64_t at = n * cols;
+      const T* dh = static_cast<const T*>(args.dh);
+      const BackwardRows<T> rows{static_cast<const T*>(args.dy) + at,
+                                 static_cast<const T*>(args.x) + at,
+                                 dh == nullptr ? nullptr : dh + at,
+                                 dx.rows(),
+                                 dr.rows(),
+                                 args.residual_scale};
+      Pull pulls[kRows];
+      pull_of_rows<kVariant, kRows>(pulls, rows.dy, rows.x, channels, cols, rms_cols, args.eps);
+      backward_rows<kVariant, kRows>(rows, partial, channels, cols, pulls);
+      dx.advance(kRows * cols);
+      if (dresidual != nullptr) dr.advance(kRows * cols);
+    });
   }
-  if (c < cols) {
-    const int64_t n = cols - c;
-    const VecF vx = load_tail(x + c, n), vdy = load_tail(dy + c, n);
-    store_tail(dx + c, scale * (vdy * load_tail(weight + c, n) - vx * pull), n);
-    store_tail(partial + c, load_tail(partial + c, n) + vdy * (vx * scale), n);
-  }
+  dx.finish();
+  if (dresidual != nullptr) dr.finish();
 }
 
-template <bool kStream, class T>
-void backward_block(const RmsNormBackwardArgs& args, int64_t block) {
-  const int64_t rows_per_block = rms_norm_rows_per_partial(args.rows);
-  const int64_t begin = block * rows_per_block;
-  const int64_t end = begin + rows_per_block < args.rows ? begin + rows_per_block : args.rows;
-  float* partial = args.partials + block * args.cols;
-  for (int64_t c = 0; c < args.cols; ++c) partial[c] = 0.0f;
-  for (int64_t n = begin; n < end; ++n) {
-    const int64_t at = n * args.cols;
-    backward_row<kStream>(static_cast<T*>(args.dx) + at, partial,
-                          static_cast<const T*>(args.dy) + at, static_cast<const T*>(args.x) + at,
-                          static_cast<const T*>(args.weight), args.cols, args.eps);
-  }
-  if constexpr (kStream) stream_fence();
-}
-
-// dweight for columns [begin, end), kWidth at a time: the blocks' partials in block order.
+// 1 for the first rms_cols channels, else 0, in the lane order of load_pair<T>.
 template <class T>
-void sum_partials(const RmsNormBackwardArgs& args, int64_t begin, int64_t end) {
-  typedef double VecD __attribute__((vector_size(kWidth * 8)));
-  T* dweight = static_cast<T*>(args.dweight);
-  for (int64_t c = begin; c < end; c += kWidth) {
-    const int64_t n = end - c < kWidth ? end - c : kWidth;
-    VecD sum = {};
-    for (int64_t p = 0; p < args.num_partials; ++p) {
-      const float* from = args.partials + p * args.cols + c;
-      sum += __builtin_convertvector(n == kWidth ? load(from) : load_tail(from, n), VecD);
-    }
-    store_tail(dweight + c, __builtin_convertvector(sum, VecF), n);
+void mark_counted(float* counted, int64_t cols, int64_t rms_cols) {
+  for (int64_t c = 0; c < cols; c += kPair) {
+    T ones[kPair];
+    store_pair(ones, VecPair{broadcast(1.0f), broadcast(1.0f)});
+    const int64_t n = rms_cols - c < 0 ? 0 : (rms_cols - c < kPair ? rms_cols - c : kPair);
+    store_pair(counted + c, load_pair_tail(ones, n));
   }
-}
-
-bool may_stream(const void* out, int64_t rows, int64_t cols, DType dtype) {
-  const int64_t store_bytes = kWidth * element_size(dtype);
-  const bool aligned = reinterpret_cast<uintptr_t>(out) % store_bytes == 0 &&
-                       cols * element_size(dtype) % store_bytes == 0;
-  return aligned && streams_output(rows * cols * element_size(dtype));
 }
 
 template <class T>
 void forward(const RmsNormArgs& args, const ParallelFor& parallel_for) {
-  const bool streams = may_stream(args.y, args.rows, args.cols, args.dtype);
-  const auto rows = [&](int64_t begin, int64_t end) {
-    if (streams) {
-      forward_rows<true, T>(args, begin, end);
-    } else {
-      forward_rows<false, T>(args, begin, end);
-    }
-  };
+  float* gains = thread_scratch(Scratch::kChannels, norm_padded_cols(args.cols));
+  widen_channels(gains, static_cast<const T*>(args.weight), args.cols, args.offset);
+  const auto rows = [&](int64_t begin, int64_t end) { forward_rows<T>(args, gains, begin, end); };
   parallel_for(0, args.rows, grain_rows(args.cols), rows);
 }
 
-template <class T>
+template <Variant kVariant, class T>
 void backward(const RmsNormBackwardArgs& args, const ParallelFor& parallel_for) {
-  const bool streams = may_stream(args.dx, args.rows, args.cols, args.dtype);
+  const int64_t padded = norm_padded_cols(args.cols);
+  float* gains = thread_scratch(Scratch::kChannels, 2 * padded);
+  const Channels channels{gains, gains + padded};
+  widen_channels(gains, static_cast<const T*>(args.weight), args.cols, args.offset);
+  if constexpr (kVariant == Variant::kPartial) {
+    mark_counted<T>(gains + padded, args.cols, args.rms_cols);
+  }
   const auto blocks = [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      if (streams) {
-        backward_block<true, T>(args, block);
-      } else {
-        backward_block<false, T>(args, block);
-      }
-    }
+    backward_blocks<kVariant, T>(args, channels, begin, end);
   };
-  const int64_t block_elements = rms_norm_rows_per_partial(args.rows) * args.cols;
+  const int64_t block_elements = norm_rows_per_partial(args.rows) * args.cols;
   parallel_for(0, args.num_partials, grain_rows(block_elements), blocks);
-  const auto columns = [&](int64_t begin, int64_t end) { sum_partials<T>(args, begin, end); };
-  parallel_for(0, args.cols, grain_rows(args.num_partials), columns);
+  sum_partials(static_cast<T*>(args.dweight), args.partials, args.num_partials, padded, args.cols,
+               parallel_for);
+}
+
+template <class T>
+void backward_of_type(const RmsNormBackwardArgs& args, const ParallelFor& parallel_for) {
+  if (args.dh != nullptr || args.dresidual != nullptr) {
+    return backward<Variant::kAdd, T>(args, parallel_for);
+  }
+  if (args.rms_cols >= 0 && args.rms_cols < args.cols) {
+    return backward<Variant::kPartial, T>(args, parallel_for);
+  }
+  backward<Variant::kPlain, T>(args, parallel_for);
 }
 
 }  // namespace
@@ -219,11 +265,11 @@ void rms_norm(const RmsNormArgs& args, const ParallelFor& parallel_for) {
 void rms_norm_backward(const RmsNormBackwardArgs& args, const ParallelFor& parallel_for) {
   switch (args.dtype) {
     case DType::kFloat32:
-      return backward<float>(args, parallel_for);
+      return backward_of_type<float>(args, parallel_for);
     case DType::kBFloat16:
-      return backward<BFloat16>(args, parallel_for);
+      return backward_of_type<BFloat16>(args, parallel_for);
     default:
-      return backward<Float16>(args, parallel_for);
+      return backward_of_type<Float16>(args, parallel_for);
   }
 }
 
