@@ -132,10 +132,24 @@ test-asan: setup $(TEST_DEPS_STAMP) ## run the native tests under AddressSanitiz
 
 # ---------------------------------------------------------------- numbers
 
+# Every benchmark writes its rows to $(BENCH_OUT)/parts; the summary makes one table and one JSON of
+# them. BENCH_SECONDS limits each group of rows, so BENCH_SECONDS=0.2 is a quick look.
+BENCH_OUT ?= runs/bench
+BENCH_SECONDS ?= 0.5
+BENCH_THREADS ?= $(shell nproc)
 BENCHMARKS := $(filter-out benchmarks/support/%,$(sort $(wildcard benchmarks/*/bench_*.py)))
+CXX_BENCHMARKS := $(sort $(basename $(notdir $(wildcard benchmarks/cpp/bench_*.cpp))))
+BENCH_OPTIONS = --seconds $(BENCH_SECONDS) --threads $(BENCH_THREADS)
 .PHONY: bench
-bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, one after the other
-	@for file in $(BENCHMARKS); do echo "== $$file"; PYTHONPATH=. $(PY) "$$file" || exit 1; done
+bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, in C++ and in Python, and print one table
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --preset bench -DPython_EXECUTABLE="$(CURDIR)/$(PY)" >/dev/null
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build --preset bench --target $(CXX_BENCHMARKS)
+	@rm -rf $(BENCH_OUT)/parts && mkdir -p $(BENCH_OUT)/parts
+	@for name in $(CXX_BENCHMARKS); do echo "== $$name"; \
+	  build/bench/benchmarks/cpp/$$name $(BENCH_OPTIONS) --json $(BENCH_OUT)/parts/cpp_$$name.json || exit 1; done
+	@for file in $(BENCHMARKS); do echo "== $$file"; \
+	  PYTHONPATH=. $(PY) "$$file" $(BENCH_OPTIONS) --json $(BENCH_OUT)/parts/$$(basename "$$file" .py).json || exit 1; done
+	@$(PY) benchmarks/summary.py $(BENCH_OUT)/parts --out $(BENCH_OUT)
 
 OP_BENCHMARKS := $(filter benchmarks/ops/%,$(BENCHMARKS))
 .PHONY: bench-gpu
