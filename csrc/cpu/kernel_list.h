@@ -8,14 +8,11 @@
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X)          \
-  X(rms_norm, RmsNormArgs)                  \
-  X(rms_norm_backward, RmsNormBackwardArgs) \
-  X(rope, RopeArgs)                         \
-  X(activation, ActivationArgs)             \
-  X(activation_backward, ActivationBackwardArgs)
 #define LLMCORE_FOR_EACH_KERNEL(X)              \
   X(layer_norm, LayerNormArgs)                  \
   X(layer_norm_backward, LayerNormBackwardArgs) \
   X(rms_norm, RmsNormArgs)                      \
-  X(rms_norm_backward, RmsNormBackwardArgs)
+  X(rms_norm_backward, RmsNormBackwardArgs)     \
+  X(rope, RopeArgs)                             \
+  X(activation, ActivationArgs)                 \
+  X(activation_backward, ActivationBackwardArgs)
