@@ -3,11 +3,16 @@
 // functions cpu::name. A kernel is `void name(const Args& args, const ParallelFor& parallel_for)`.
 #pragma once
 
+#include "ops/activation.h"
 #include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
+#include "ops/rope.h"
 
 #define LLMCORE_FOR_EACH_KERNEL(X)              \
   X(layer_norm, LayerNormArgs)                  \
   X(layer_norm_backward, LayerNormBackwardArgs) \
   X(rms_norm, RmsNormArgs)                      \
-  X(rms_norm_backward, RmsNormBackwardArgs)
+  X(rms_norm_backward, RmsNormBackwardArgs)     \
+  X(rope, RopeArgs)                             \
+  X(activation, ActivationArgs)                 \
+  X(activation_backward, ActivationBackwardArgs)

@@ -4,9 +4,13 @@ from llmcore.ops.adamw import adamw_
 from llmcore.ops.attention import attention
 from llmcore.ops.backend import use_backend
 from llmcore.ops.cross_entropy import cross_entropy
+from llmcore.ops.geglu import geglu
+from llmcore.ops.gelu import gelu
+from llmcore.ops.relu2 import relu2
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
+from llmcore.ops.rope_ import rope_
 from llmcore.ops.sampling import sample
 from llmcore.ops.swiglu import swiglu
 
@@ -15,9 +19,13 @@ __all__ = [
     "attention",
     "build_info",
     "cross_entropy",
+    "geglu",
+    "gelu",
     "op_backends",
+    "relu2",
     "rms_norm",
     "rope",
+    "rope_",
     "sample",
     "swiglu",
     "use_backend",

@@ -6,15 +6,23 @@ from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
 from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
+from llmcore.ops.geglu import BACKENDS as GEGLU
+from llmcore.ops.gelu import BACKENDS as GELU
+from llmcore.ops.relu2 import BACKENDS as RELU2
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
+from llmcore.ops.rope_ import BACKENDS as ROPE_IN_PLACE
 from llmcore.ops.sampling import BACKENDS as SAMPLE
 from llmcore.ops.swiglu import BACKENDS as SWIGLU
 
 _TABLES = {
     "rms_norm": RMS_NORM,
     "rope": ROPE,
+    "rope_": ROPE_IN_PLACE,
     "swiglu": SWIGLU,
+    "geglu": GEGLU,
+    "gelu": GELU,
+    "relu2": RELU2,
     "attention": ATTENTION,
     "cross_entropy": CROSS_ENTROPY,
     "adamw_": ADAMW,

@@ -1,4 +1,4 @@
-"""Sample inputs of swiglu: odd sizes, large gates, a slice of a fused projection."""
+"""Sample inputs of swiglu: odd sizes, large gates, halves of a fused projection, views."""
 
 import torch
 
@@ -16,8 +16,11 @@ def cases(dtype: torch.dtype) -> list[OpCase]:
         )
         for shape in [(1,), (3, 31), (2, 5, 33), (2, 4099)]
     ]
-    fused = normal(5, 64, dtype=dtype)
-    found.append(OpCase(name="sliced", args=(fused[:, :32], fused[:, 32:])))
+    fused = normal(5, 66, dtype=dtype)
+    found.append(OpCase(name="sliced", args=(fused[:, :33], fused[:, 33:])))
+    deep = normal(2, 3, 4, 40, dtype=dtype)
+    found.append(OpCase(name="inner axes", args=(deep[:, 1:, :, :17], deep[:, :2, :, 20:37])))
+    found.append(OpCase(name="transposed", args=(fused.t(), normal(66, 5, dtype=dtype, seed=1))))
     found.append(
         OpCase(name="large", args=(20 * normal(2, 65, dtype=dtype), normal(2, 65, dtype=dtype)))
     )
@@ -38,6 +41,7 @@ SPEC = OpSpec(
     name="swiglu",
     public=swiglu,
     reference=swiglu_reference,
+    source="activation",
     grads=(0, 1),
     cases=cases,
     wrong=wrong,

@@ -1,29 +1,23 @@
-"""Schemas, tracing shapes and gradient of llmcore::swiglu."""
+"""Shapes for tracing and the gradient of the native swiglu; its schema is in csrc/torch."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from llmcore.ops.swiglu.pytorch import swiglu_backward_torch, swiglu_torch
+from llmcore._native import load_libraries
 
-
-@torch.library.custom_op("llmcore::swiglu", mutates_args=())
-def swiglu_op(gate: Tensor, up: Tensor) -> Tensor:
-    return swiglu_torch(gate, up).contiguous()
-
-
-@torch.library.custom_op("llmcore::swiglu_backward", mutates_args=())
-def swiglu_backward_op(dy: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
-    return swiglu_backward_torch(dy, gate, up)
+load_libraries()
+swiglu_native = torch.ops.llmcore.swiglu.default
+swiglu_no_grad_native = torch.ops.llmcore.swiglu_no_grad.default
+swiglu_backward_native = torch.ops.llmcore.swiglu_backward.default
 
 
-@swiglu_op.register_fake
 def _fake(gate: Tensor, up: Tensor) -> Tensor:
     return gate.new_empty(gate.shape)
 
 
-@swiglu_backward_op.register_fake
 def _fake_backward(dy: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
     return gate.new_empty(gate.shape), up.new_empty(up.shape)
 
@@ -33,7 +27,32 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor]:
-    return swiglu_backward_op(dy, *ctx.saved_tensors)
+    dgate, dup = swiglu_backward_native(dy, *ctx.saved_tensors)
+    return dgate, dup
 
 
-swiglu_op.register_autograd(_backward, setup_context=_save)
+torch.library.register_fake("llmcore::swiglu", _fake)
+torch.library.register_fake("llmcore::swiglu_no_grad", _fake)
+torch.library.register_fake("llmcore::swiglu_backward", _fake_backward)
+torch.library.register_autograd("llmcore::swiglu", _backward, setup_context=_save)
+
+
+class SwigluFunction(torch.autograd.Function):
+    """What register_autograd does, in a third of the time a call; for eager mode alone."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        _save(
+            ctx,
+            (
+                gate,
+                up,
+            ),
+            gate,
+        )
+        return swiglu_no_grad_native(gate, up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor]:
+        return _backward(ctx, dy)

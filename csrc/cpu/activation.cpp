@@ -1,0 +1,213 @@
+// See ops/activation.h.
+//
+// LADDER
+#include "ops/activation.h"
+
+#include "cpu/activation_functions.h"
+#include "cpu/isa_variant.h"
+#include "cpu/tuning.h"
+#include "cpu/vec_pair.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+namespace {
+
+constexpr int64_t kStep = 2 * kWidth;  // elements of a VecPair
+constexpr int64_t kBlock = 2048;       // elements that one task takes at least, of packed tensors
+
+inline VecPair times(VecPair v, VecPair w) {
+  return {v.a * w.a, v.b * w.b};
+}
+
+// Elements before the first that a register may be streamed to.
+template <class T>
+int64_t misalignment(const T* p) {
+  constexpr uintptr_t kBytes = kWidth * 4;
+  return static_cast<int64_t>(-reinterpret_cast<uintptr_t>(p) % kBytes / sizeof(T));
+}
+
+// Calls `part(i, n)` for n < kStep elements before and after the whole steps, `step(i)` for those.
+template <class Part, class Step>
+inline void for_steps(int64_t before, int64_t count, const Part& part, const Step& step) {
+  int64_t i = before < count ? before : count;
+  if (i > 0) part(0, i);
+  for (; i + kStep <= count; i += kStep) step(i);
+  if (i < count) part(i, count - i);
+}
+
+// Flat: a call inside the loop would spill every register.
+template <class F, bool kGated, class T>
+__attribute__((flatten)) void forward_span(T* y, const T* x, const T* up, int64_t count,
+                                           bool streams) {
+  const auto value = [](VecPair v) { return VecPair{F::value(v.a), F::value(v.b)}; };
+  const auto part = [&](int64_t i, int64_t n) __attribute__((noinline)) {
+    VecPair v = value(load_pair_tail(x + i, n));
+    if constexpr (kGated) v = times(v, load_pair_tail(up + i, n));
+    store_pair_tail(y + i, v, n);
+  };
+  const auto step = [&](int64_t i) {
+    VecPair v = value(load_pair(x + i));
+    if constexpr (kGated) v = times(v, load_pair(up + i));
+    if (streams) {
+      stream_pair(y + i, v);
+    } else {
+      store_pair(y + i, v);
+    }
+  };
+  for_steps(streams ? misalignment(y) : 0, count, part, step);
+}
+
+struct Gradients {
+  VecPair dx;
+  VecPair dup;
+};
+
+template <class F, bool kGated>
+inline Gradients gradients(VecPair dy, VecPair x, VecPair up) {
+  const ValueAndSlope a = F::both(x.a), b = F::both(x.b);
+  const VecPair dx = times(dy, {a.slope, b.slope});
+  if constexpr (!kGated) return {dx, dx};
+  return {times(dx, up), times(dy, {a.value, b.value})};
+}
+
+template <class F, bool kGated, class T>
+__attribute__((flatten)) void backward_span(T* dx, T* dup, const T* dy, const T* x, const T* up,
+                                            int64_t count, bool streams) {
+  const auto part = [&](int64_t i, int64_t n) __attribute__((noinline)) {
+    VecPair gate{};
+    if constexpr (kGated) gate = load_pair_tail(up + i, n);
+    const Gradients g =
+        gradients<F, kGated>(load_pair_tail(dy + i, n), load_pair_tail(x + i, n), gate);
+    store_pair_tail(dx + i, g.dx, n);
+    if constexpr (kGated) store_pair_tail(dup + i, g.dup, n);
+  };
+  const auto step = [&](int64_t i) {
+    VecPair gate{};
+    if constexpr (kGated) gate = load_pair(up + i);
+    const Gradients g = gradients<F, kGated>(load_pair(dy + i), load_pair(x + i), gate);
+    if (streams) {
+      stream_pair(dx + i, g.dx);
+      if constexpr (kGated) stream_pair(dup + i, g.dup);
+    } else {
+      store_pair(dx + i, g.dx);
+      if constexpr (kGated) store_pair(dup + i, g.dup);
+    }
+  };
+  for_steps(streams ? misalignment(dx) : 0, count, part, step);
+}
+
+// Calls `span(row, first, count)` in parallel: packed tensors are one row, cut in blocks.
+template <class Span>
+void for_spans(int64_t rows, int64_t cols, bool packed, const ParallelFor& parallel_for,
+               const Span& span) {
+  if (packed) {
+    const int64_t total = rows * cols, blocks = (total + kBlock - 1) / kBlock;
+    parallel_for(0, blocks, grain_rows(kBlock), [&](int64_t begin, int64_t end) {
+      const int64_t last = end * kBlock < total ? end * kBlock : total;
+      span(0, begin * kBlock, last - begin * kBlock);
+      stream_fence();
+    });
+  } else {
+    parallel_for(0, rows, grain_rows(cols), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) span(row, 0, cols);
+      stream_fence();
+    });
+  }
+}
+
+template <class T>
+const T* row_of(const ActivationInput& input, int64_t row, int64_t first) {
+  return static_cast<const T*>(input.data) + row * input.row + first;
+}
+
+// Asks for the start of the next row: a stream of a few KiB ends before the prefetcher runs ahead.
+template <class T>
+void prefetch_row(const ActivationInput& input, int64_t row, int64_t rows) {
+  if (row + 1 >= rows) return;
+  const char* next = reinterpret_cast<const char*>(row_of<T>(input, row + 1, 0));
+#pragma GCC unroll 8
+  for (int64_t line = 0; line < 8; ++line) __builtin_prefetch(next + 64 * line);
+}
+
+template <class F, bool kGated, class T>
+void forward(const ActivationArgs& args, const ParallelFor& parallel_for) {
+  const bool streams = streams_output(args.rows * args.cols * element_size(args.dtype));
+  const bool packed = args.x.row == args.cols && (!kGated || args.up.row == args.cols);
+  for_spans(args.rows, args.cols, packed, parallel_for,
+            [&](int64_t row, int64_t first, int64_t count) {
+              T* y = static_cast<T*>(args.y) + row * args.cols + first;
+              if (!packed) {
+                prefetch_row<T>(args.x, row, args.rows);
+                if (kGated) prefetch_row<T>(args.up, row, args.rows);
+              }
+              const T* up = kGated ? row_of<T>(args.up, row, first) : nullptr;
+              forward_span<F, kGated>(y, row_of<T>(args.x, row, first), up, count, streams);
+            });
+}
+
+template <class F, bool kGated, class T>
+void backward(const ActivationBackwardArgs& args, const ParallelFor& parallel_for) {
+  const bool same_alignment = !kGated || misalignment(static_cast<const T*>(args.dx)) ==
+                                             misalignment(static_cast<const T*>(args.dup));
+  const bool streams =
+      same_alignment && streams_output(args.rows * args.cols * element_size(args.dtype));
+  const bool packed =
+      args.x.row == args.cols && args.dy.row == args.cols && (!kGated || args.up.row == args.cols);
+  for_spans(
+      args.rows, args.cols, packed, parallel_for, [&](int64_t row, int64_t first, int64_t count) {
+        const int64_t at = row * args.cols + first;
+        T* dup = kGated ? static_cast<T*>(args.dup) + at : nullptr;
+        const T* up = kGated ? row_of<T>(args.up, row, first) : nullptr;
+        backward_span<F, kGated>(static_cast<T*>(args.dx) + at, dup, row_of<T>(args.dy, row, first),
+                                 row_of<T>(args.x, row, first), up, count, streams);
+      });
+}
+
+template <class F, class T>
+void run(const ActivationArgs& args, const ParallelFor& parallel_for) {
+  if (args.up.data != nullptr) return forward<F, true, T>(args, parallel_for);
+  forward<F, false, T>(args, parallel_for);
+}
+template <class F, class T>
+void run(const ActivationBackwardArgs& args, const ParallelFor& parallel_for) {
+  if (args.up.data != nullptr) return backward<F, true, T>(args, parallel_for);
+  backward<F, false, T>(args, parallel_for);
+}
+
+template <class T, class Args>
+void run_function(const Args& args, const ParallelFor& parallel_for) {
+  switch (args.function) {
+    case Activation::kSilu:
+      return run<Silu<T>, T>(args, parallel_for);
+    case Activation::kGelu:
+      return run<Gelu<T>, T>(args, parallel_for);
+    case Activation::kGeluTanh:
+      return run<GeluTanh<T>, T>(args, parallel_for);
+    default:
+      return run<Relu2<T>, T>(args, parallel_for);
+  }
+}
+
+template <class Args>
+void run_dtype(const Args& args, const ParallelFor& parallel_for) {
+  switch (args.dtype) {
+    case DType::kFloat32:
+      return run_function<float>(args, parallel_for);
+    case DType::kBFloat16:
+      return run_function<BFloat16>(args, parallel_for);
+    default:
+      return run_function<Float16>(args, parallel_for);
+  }
+}
+
+}  // namespace
+
+void activation(const ActivationArgs& args, const ParallelFor& parallel_for) {
+  run_dtype(args, parallel_for);
+}
+
+void activation_backward(const ActivationBackwardArgs& args, const ParallelFor& parallel_for) {
+  run_dtype(args, parallel_for);
+}
+
+}  // namespace llmcore::cpu::LLMCORE_ISA

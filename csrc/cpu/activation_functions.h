@@ -1,0 +1,116 @@
+// The activations of ops/activation.h on vectors: value f and slope f'. T is the storage type.
+// float32 and float16 take the functions of vec_math.h; bfloat16, whose unit is 2^-8, takes shorter
+// ones that err by 2^-15 at most: its results are then within 0.51 units of the true value.
+#pragma once
+
+#include "cpu/vec_math.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+// e^x within 2^-17 of itself for x in [-87, 88]; 0 far below, infinity far above. Method: 2^n 2^r
+// with r in [0, 1) and a minimax polynomial of degree 4.
+inline VecF short_exp(VecF x) {
+  const VecF y = x * 1.44269504088896341f;
+#if defined(__AVX512F__)
+  const VecF r = (VecF)_mm512_reduce_ps((__m512)y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#else
+  const VecF in_range = minimum(broadcast(127.5f), maximum(broadcast(-126.5f), y));
+  const VecF shifted = (in_range - 0.5f) + kRoundingShift;
+  const VecF r = in_range - (shifted - kRoundingShift);
+#endif
+  const VecF p = polynomial(
+      r, {1.353416572e-2f, 5.201146482e-2f, 2.414427544e-1f, 6.930038349e-1f, 1.000002593f});
+#if defined(__AVX512F__)
+  return (VecF)_mm512_scalef_ps((__m512)p, (__m512)y);  // takes the floor of y itself
+#else
+  const VecI n = (VecI)shifted - (VecI)broadcast(kRoundingShift);
+  const VecF scaled = p * (VecF)((n + 127) << 23);
+  const VecF below_infinity = y > 127.5f ? broadcast(__builtin_inff()) : scaled;
+  return y < -126.0f ? VecF{} : below_infinity;
+#endif
+}
+
+// As gaussian(), within 2^-15 of itself: Mills' ratio of degree (2, 3).
+inline Gaussian short_gaussian(VecF x) {
+  const VecF t = minimum(broadcast(20.0f), absolute(x));
+  const VecF e = short_exp(t * t * -0.5f);
+  const VecF p = polynomial(t, {6.2002385e-2f, 2.7703165e-1f, 5.00011405e-1f});
+  const VecF q = polynomial(t, {1.55228105e-1f, 6.99704101e-1f, 1.35266154f, 1.0f});
+  const VecF tail = e * p / q;
+  return {x < 0.0f ? tail : 1.0f - tail, e * 0.398942280401432678f};
+}
+
+template <class T>
+inline VecF exp_for(VecF x) {
+  return exp(x);
+}
+template <>
+inline VecF exp_for<BFloat16>(VecF x) {
+  return short_exp(x);
+}
+
+template <class T>
+inline Gaussian gaussian_for(VecF x) {
+  return gaussian(x);
+}
+template <>
+inline Gaussian gaussian_for<BFloat16>(VecF x) {
+  return short_gaussian(x);
+}
+
+struct ValueAndSlope {
+  VecF value;
+  VecF slope;
+};
+
+template <class T>
+struct Silu {
+  static VecF value(VecF x) { return x / (1.0f + exp_for<T>(-x)); }
+  static ValueAndSlope both(VecF x) {
+    const VecF e = exp_for<T>(-x), s = 1.0f / (1.0f + e);
+    const VecF rest = minimum(broadcast(3.4e38f), e) * s;  // 1 - s, without cancellation
+    return {x * s, s * fused_multiply_add(x, rest, broadcast(1.0f))};
+  }
+};
+
+template <class T>
+struct Gelu {
+  static VecF value(VecF x) { return x * gaussian_for<T>(x).cdf; }
+  static ValueAndSlope both(VecF x) {
+    const Gaussian g = gaussian_for<T>(x);
+    return {x * g.cdf, fused_multiply_add(x, g.density, g.cdf)};
+  }
+};
+
+template <class T>
+struct GeluTanh {
+  static constexpr float kLinear = 1.5957691216057308f;  // 2 sqrt(2 / pi)
+  static constexpr float kCubic = kLinear * 0.044715f;
+
+  static VecF value(VecF x) {
+    const VecF doubled = x * fused_multiply_add(x * x, broadcast(kCubic), broadcast(kLinear));
+    return x / (1.0f + exp_for<T>(-doubled));
+  }
+  static ValueAndSlope both(VecF x) {
+    const VecF square = x * x;
+    const VecF doubled = x * fused_multiply_add(square, broadcast(kCubic), broadcast(kLinear));
+    const VecF e = exp_for<T>(-doubled), s = 1.0f / (1.0f + e);
+    const VecF rest = minimum(broadcast(3.4e38f), e) * s;
+    const VecF rise = x * fused_multiply_add(square, broadcast(3.0f * kCubic), broadcast(kLinear));
+    return {x * s, s * fused_multiply_add(rise, rest, broadcast(1.0f))};
+  }
+};
+
+template <class T>
+struct Relu2 {
+  static VecF value(VecF x) {
+    const VecF positive = maximum(VecF{}, x);
+    return positive * positive;
+  }
+  static ValueAndSlope both(VecF x) {
+    const VecF positive = maximum(VecF{}, x);
+    return {positive * positive, positive + positive};
+  }
+};
+
+}  // namespace llmcore::cpu::LLMCORE_ISA
