@@ -4,8 +4,11 @@ from typing import Any
 
 from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
+from llmcore.ops.add_layer_norm import BACKENDS as ADD_LAYER_NORM
+from llmcore.ops.add_rms_norm import BACKENDS as ADD_RMS_NORM
 from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
+from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.sampling import BACKENDS as SAMPLE
@@ -13,6 +16,9 @@ from llmcore.ops.swiglu import BACKENDS as SWIGLU
 
 _TABLES = {
     "rms_norm": RMS_NORM,
+    "add_rms_norm": ADD_RMS_NORM,
+    "layer_norm": LAYER_NORM,
+    "add_layer_norm": ADD_LAYER_NORM,
     "rope": ROPE,
     "swiglu": SWIGLU,
     "attention": ATTENTION,
