@@ -1,4 +1,4 @@
-"""rms_norm: the shared checks, stored numbers, outside witnesses, independence of batch, threads."""
+"""rms_norm: the shared checks, stored numbers, outside witnesses; batch, threads, bad numbers."""
 
 import pytest
 import torch

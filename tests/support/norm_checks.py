@@ -1,4 +1,4 @@
-"""Checks that the four norms share: rows alone and in a batch, thread counts, second derivatives."""
+"""Checks that the four norms share: rows in any batch, thread counts, second derivatives."""
 
 from collections.abc import Callable, Sequence
 
