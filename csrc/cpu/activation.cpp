@@ -35,19 +35,40 @@ inline void for_steps(int64_t before, int64_t count, const Part& part, const Ste
   if (i < count) part(i, count - i);
 }
 
+// One row's inputs. `next` is its distance from the next row, 0 if there is none to fetch.
+template <class T>
+struct Row {
+  const T* data;
+  int64_t next;
+};
+
+// Asks for what the next row has where this one has x[i]: rows of a few KiB end before the
+// machine's prefetcher runs ahead.
+template <class T>
+inline void fetch_ahead(const Row<T>& x, int64_t i) {
+  if (x.next == 0) return;
+  constexpr int64_t kLines = (kStep * static_cast<int64_t>(sizeof(T)) + 63) / 64;
+  const char* ahead = reinterpret_cast<const char*>(x.data + x.next + i);
+#pragma GCC unroll 2
+  for (int64_t line = 0; line < kLines; ++line) __builtin_prefetch(ahead + 64 * line, 0, 2);
+}
+
 // Flat: a call inside the loop would spill every register.
 template <class F, bool kGated, class T>
-__attribute__((flatten)) void forward_span(T* y, const T* x, const T* up, int64_t count,
-                                           bool streams) {
+__attribute__((flatten)) void forward_span(T* y, Row<T> x, Row<T> up, int64_t count, bool streams) {
   const auto value = [](VecPair v) { return VecPair{F::value(v.a), F::value(v.b)}; };
   const auto part = [&](int64_t i, int64_t n) __attribute__((noinline)) {
-    VecPair v = value(load_pair_tail(x + i, n));
-    if constexpr (kGated) v = times(v, load_pair_tail(up + i, n));
+    VecPair v = value(load_pair_tail(x.data + i, n));
+    if constexpr (kGated) v = times(v, load_pair_tail(up.data + i, n));
     store_pair_tail(y + i, v, n);
   };
   const auto step = [&](int64_t i) {
-    VecPair v = value(load_pair(x + i));
-    if constexpr (kGated) v = times(v, load_pair(up + i));
+    fetch_ahead(x, i);
+    VecPair v = value(load_pair(x.data + i));
+    if constexpr (kGated) {
+      fetch_ahead(up, i);
+      v = times(v, load_pair(up.data + i));
+    }
     if (streams) {
       stream_pair(y + i, v);
     } else {
@@ -71,20 +92,25 @@ inline Gradients gradients(VecPair dy, VecPair x, VecPair up) {
 }
 
 template <class F, bool kGated, class T>
-__attribute__((flatten)) void backward_span(T* dx, T* dup, const T* dy, const T* x, const T* up,
+__attribute__((flatten)) void backward_span(T* dx, T* dup, Row<T> dy, Row<T> x, Row<T> up,
                                             int64_t count, bool streams) {
   const auto part = [&](int64_t i, int64_t n) __attribute__((noinline)) {
     VecPair gate{};
-    if constexpr (kGated) gate = load_pair_tail(up + i, n);
+    if constexpr (kGated) gate = load_pair_tail(up.data + i, n);
     const Gradients g =
-        gradients<F, kGated>(load_pair_tail(dy + i, n), load_pair_tail(x + i, n), gate);
+        gradients<F, kGated>(load_pair_tail(dy.data + i, n), load_pair_tail(x.data + i, n), gate);
     store_pair_tail(dx + i, g.dx, n);
     if constexpr (kGated) store_pair_tail(dup + i, g.dup, n);
   };
   const auto step = [&](int64_t i) {
+    fetch_ahead(dy, i);
+    fetch_ahead(x, i);
     VecPair gate{};
-    if constexpr (kGated) gate = load_pair(up + i);
-    const Gradients g = gradients<F, kGated>(load_pair(dy + i), load_pair(x + i), gate);
+    if constexpr (kGated) {
+      fetch_ahead(up, i);
+      gate = load_pair(up.data + i);
+    }
+    const Gradients g = gradients<F, kGated>(load_pair(dy.data + i), load_pair(x.data + i), gate);
     if (streams) {
       stream_pair(dx + i, g.dx);
       if constexpr (kGated) stream_pair(dup + i, g.dup);
@@ -115,18 +141,14 @@ void for_spans(int64_t rows, int64_t cols, bool packed, const ParallelFor& paral
   }
 }
 
-template <class T>
-const T* row_of(const ActivationInput& input, int64_t row, int64_t first) {
-  return static_cast<const T*>(input.data) + row * input.row + first;
-}
+// Rows longer than this keep the machine's prefetcher busy long enough.
+constexpr int64_t kLongRowBytes = 32768;
 
-// Asks for the start of the next row: a stream of a few KiB ends before the prefetcher runs ahead.
-template <class T>
-void prefetch_row(const ActivationInput& input, int64_t row, int64_t rows) {
-  if (row + 1 >= rows) return;
-  const char* next = reinterpret_cast<const char*>(row_of<T>(input, row + 1, 0));
-#pragma GCC unroll 8
-  for (int64_t line = 0; line < 8; ++line) __builtin_prefetch(next + 64 * line);
+template <class T, class Args>
+Row<T> row_of(const ActivationInput& input, const Args& args, int64_t row, int64_t first) {
+  const bool fetches = input.row != args.cols && row + 1 < args.rows &&
+                       args.cols * static_cast<int64_t>(sizeof(T)) < kLongRowBytes;
+  return {static_cast<const T*>(input.data) + row * input.row + first, fetches ? input.row : 0};
 }
 
 template <class F, bool kGated, class T>
@@ -136,12 +158,8 @@ void forward(const ActivationArgs& args, const ParallelFor& parallel_for) {
   for_spans(args.rows, args.cols, packed, parallel_for,
             [&](int64_t row, int64_t first, int64_t count) {
               T* y = static_cast<T*>(args.y) + row * args.cols + first;
-              if (!packed) {
-                prefetch_row<T>(args.x, row, args.rows);
-                if (kGated) prefetch_row<T>(args.up, row, args.rows);
-              }
-              const T* up = kGated ? row_of<T>(args.up, row, first) : nullptr;
-              forward_span<F, kGated>(y, row_of<T>(args.x, row, first), up, count, streams);
+              const Row<T> up = kGated ? row_of<T>(args.up, args, row, first) : Row<T>{};
+              forward_span<F, kGated>(y, row_of<T>(args.x, args, row, first), up, count, streams);
             });
 }
 
@@ -153,14 +171,15 @@ void backward(const ActivationBackwardArgs& args, const ParallelFor& parallel_fo
       same_alignment && streams_output(args.rows * args.cols * element_size(args.dtype));
   const bool packed =
       args.x.row == args.cols && args.dy.row == args.cols && (!kGated || args.up.row == args.cols);
-  for_spans(
-      args.rows, args.cols, packed, parallel_for, [&](int64_t row, int64_t first, int64_t count) {
-        const int64_t at = row * args.cols + first;
-        T* dup = kGated ? static_cast<T*>(args.dup) + at : nullptr;
-        const T* up = kGated ? row_of<T>(args.up, row, first) : nullptr;
-        backward_span<F, kGated>(static_cast<T*>(args.dx) + at, dup, row_of<T>(args.dy, row, first),
-                                 row_of<T>(args.x, row, first), up, count, streams);
-      });
+  for_spans(args.rows, args.cols, packed, parallel_for,
+            [&](int64_t row, int64_t first, int64_t count) {
+              const int64_t at = row * args.cols + first;
+              T* dup = kGated ? static_cast<T*>(args.dup) + at : nullptr;
+              const Row<T> up = kGated ? row_of<T>(args.up, args, row, first) : Row<T>{};
+              backward_span<F, kGated>(static_cast<T*>(args.dx) + at, dup,
+                                       row_of<T>(args.dy, args, row, first),
+                                       row_of<T>(args.x, args, row, first), up, count, streams);
+            });
 }
 
 template <class F, class T>

@@ -12,8 +12,8 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 namespace {
 
-constexpr int64_t kStageBytes = 4096;  // of a head at most, and as much again for what waits
-constexpr int64_t kFlushBytes = 1024;  // longer bursts of writes would keep the reads waiting
+constexpr int64_t kStageBytes = 4096;  // of a head at most
+constexpr int64_t kFlushBytes = 2048;  // longer bursts of writes would keep the reads waiting
 
 inline VecPair rotate(VecPair x, VecF c, VecF s) {
   return {fused_multiply_add(-x.b, s, x.a * c), fused_multiply_add(x.a, s, x.b * c)};
@@ -127,21 +127,25 @@ inline void copy_rest(const RopeArgs& args, T* y, const T* x) {
                    static_cast<size_t>(args.head_dim - rotated) * sizeof(T));
 }
 
-// One head after another: memory is walked in its order.
+// One head after another: memory is walked in its order. The last register may overlap the one
+// before it, which costs less than a part of one; in place, so it is read before that is written.
 template <bool kInterleaved, class T>
 inline void rotate_head(const RopeArgs& args, const Token& token, T* y, const T* x, VecF sign) {
   using Pairs = Layout<kInterleaved, T>;
-  const int64_t pairs = args.pairs;
-  int64_t i = 0;
-  for (; i + kWidth <= pairs; i += kWidth) {
+  const int64_t pairs = args.pairs, last = pairs - kWidth;
+  if (last < 0) {
+    const VecPair v = Pairs::get_tail(x, 0, pairs, pairs);
+    const VecF c = load_tail(token.c, pairs), s = load_tail(token.s, pairs) * sign;
+    Pairs::put_tail(y, 0, pairs, rotate(v, c, s), pairs);
+    return copy_rest(args, y, x);
+  }
+  const VecPair end =
+      rotate(Pairs::get(x, last, pairs), load(token.c + last), load(token.s + last) * sign);
+  for (int64_t i = 0; i < last; i += kWidth) {
     const VecPair v = Pairs::get(x, i, pairs);
     Pairs::put(y, i, pairs, rotate(v, load(token.c + i), load(token.s + i) * sign));
   }
-  if (const int64_t n = pairs - i; n > 0) {
-    const VecPair v = Pairs::get_tail(x, i, pairs, n);
-    const VecF c = load_tail(token.c + i, n), s = load_tail(token.s + i, n) * sign;
-    Pairs::put_tail(y, i, pairs, rotate(v, c, s), n);
-  }
+  Pairs::put(y, last, pairs, end);
   copy_rest(args, y, x);
 }
 
@@ -187,7 +191,7 @@ void rotate_tokens(const RopeArgs& args, int64_t begin, int64_t end, bool in_cac
     const Token token = token_at(args, n);
     const T* x = static_cast<const T*>(args.x) + token.x;
     T* y = static_cast<T*>(args.y) + token.y;
-    if (in_cache) {
+    if (in_cache && (args.pairs % kWidth == 0 || args.pairs < kWidth)) {
       rotate_heads<kInterleaved>(args, token, y, x, sign);
       continue;
     }
@@ -211,32 +215,58 @@ void stream_tokens(const RopeArgs& args, int64_t begin, int64_t end) {
   stream_fence();
 }
 
-// Bytes on their way to packed memory around the cache: whole aligned registers leave, the rest
-// waits for what follows it.
-struct Stage {
-  explicit Stage(char* to) : out(to) {}
-  char* end() { return bytes + filled; }
-  void flush() {
-    constexpr int64_t kRegister = kWidth * 4;
-    int64_t at = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % kRegister);
-    if (at > filled) return;
-    __builtin_memcpy(out, bytes, static_cast<size_t>(at));
-    for (; at + kRegister <= filled; at += kRegister) {
-      stream(reinterpret_cast<float*>(out + at), load(reinterpret_cast<const float*>(bytes + at)));
+// Bytes on their way to packed memory around the cache, in whole aligned registers. Of two buffers
+// one fills while the other waits to leave: what was just stored would stall a load that spans two
+// of the stores.
+class Stage {
+ public:
+  explicit Stage(char* to) : out_(to) {}
+  // Where the next `count` bytes go; at most kStageBytes.
+  char* next(int64_t count) {
+    Buffer& full = buffers_[current_];
+    if (full.filled >= kFlushBytes) {
+      Buffer& other = buffers_[1 - current_];
+      leave(other);
+      other.filled =
+          static_cast<int64_t>(reinterpret_cast<uintptr_t>(out_ + full.filled) % kRegister);
+      full.filled -= other.filled;
+      __builtin_memcpy(other.bytes, full.bytes + full.filled, kRegister);
+      current_ = 1 - current_;
     }
-    out += at;
-    filled -= at;
-    __builtin_memcpy(bytes, bytes + at, kRegister);
+    Buffer& open = buffers_[current_];
+    char* to = open.bytes + open.filled;
+    open.filled += count;
+    return to;
   }
   void finish() {
-    flush();
-    __builtin_memcpy(out, bytes, static_cast<size_t>(filled));
+    leave(buffers_[1 - current_]);
+    leave(buffers_[current_]);
     stream_fence();
   }
 
-  alignas(64) char bytes[kStageBytes + kFlushBytes + 64];
-  int64_t filled = 0;
-  char* out;
+ private:
+  static constexpr int64_t kRegister = kWidth * 4;
+  struct Buffer {
+    alignas(64) char bytes[kStageBytes + kFlushBytes + 64];
+    int64_t filled = 0;
+  };
+
+  void leave(Buffer& buffer) {
+    int64_t at = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out_) % kRegister);
+    at = at < buffer.filled ? at : buffer.filled;
+    __builtin_memcpy(out_, buffer.bytes, static_cast<size_t>(at));
+    for (; at + kRegister <= buffer.filled; at += kRegister) {
+      stream(reinterpret_cast<float*>(out_ + at),
+             load(reinterpret_cast<const float*>(buffer.bytes + at)));
+    }
+    __builtin_memcpy(out_ + at, buffer.bytes + at, static_cast<size_t>(buffer.filled - at));
+    out_ += buffer.filled;
+    buffer.filled = 0;
+  }
+
+  Buffer buffers_[2];
+  int current_ = 0;
+  char* out_;
 };
 
 // As stream_tokens for any D and alignment, over a packed y.
@@ -249,10 +279,8 @@ void stage_tokens(const RopeArgs& args, int64_t begin, int64_t end) {
     const Token token = token_at(args, n);
     const T* x = static_cast<const T*>(args.x) + token.x;
     for (int64_t h = 0; h < args.heads; ++h) {
-      rotate_head<kInterleaved>(args, token, reinterpret_cast<T*>(stage.end()), x + h * args.x_head,
-                                sign);
-      stage.filled += head_bytes;
-      if (stage.filled >= kFlushBytes) stage.flush();
+      T* y = reinterpret_cast<T*>(stage.next(head_bytes));
+      rotate_head<kInterleaved>(args, token, y, x + h * args.x_head, sign);
     }
   }
   stage.finish();
