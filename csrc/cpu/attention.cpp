@@ -11,11 +11,19 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 namespace {
 
-constexpr int64_t kTileRows = 96;
 constexpr int64_t kMostTasks = 256;
+
+// Rows per tile: many, so that packing a block of keys is a small part of the work on it (4 % at 96
+// rows and 64 channels), but enough tiles to go round. A multiple of the rows in registers.
+int64_t tile_rows(const AttentionArgs& args) {
+  constexpr int64_t kMost = 32 * kGroupRows, kFewest = 8 * kGroupRows, kTiles = 16;
+  const int64_t rows = args.num_sequences * args.num_heads * args.num_queries / kTiles;
+  return rows < kFewest ? kFewest : (rows > kMost ? kMost : rows / kGroupRows * kGroupRows);
+}
 
 // How the rows of every sequence and key/value head are cut into tiles.
 struct Plan {
+  int64_t rows_per_tile;
   int64_t heads_per_tile;
   int64_t head_tiles;
   int64_t queries_per_tile;
@@ -26,9 +34,10 @@ struct Plan {
 Plan plan_of(const AttentionArgs& args) {
   const int64_t group = args.num_heads / args.num_kv_heads;
   Plan plan;
-  plan.heads_per_tile = group < kTileRows ? group : kTileRows;
+  plan.rows_per_tile = tile_rows(args);
+  plan.heads_per_tile = group < plan.rows_per_tile ? group : plan.rows_per_tile;
   plan.head_tiles = (group + plan.heads_per_tile - 1) / plan.heads_per_tile;
-  plan.queries_per_tile = kTileRows / plan.heads_per_tile;
+  plan.queries_per_tile = plan.rows_per_tile / plan.heads_per_tile;
   plan.query_tiles = (args.num_queries + plan.queries_per_tile - 1) / plan.queries_per_tile;
   plan.num_tiles = args.num_sequences * args.num_kv_heads * plan.head_tiles * plan.query_tiles;
   return plan;
@@ -66,9 +75,9 @@ StridedRows rows_of(const AttentionArgs& args, const Tile& tile) {
 template <bool kPairs, class T>
 void run_tiles(const AttentionArgs& args, const Plan& plan, int64_t* next) {
   int64_t num_bytes = 0;
-  workspace_of<kPairs>(nullptr, args, kTileRows, &num_bytes);
+  workspace_of<kPairs>(nullptr, args, plan.rows_per_tile, &num_bytes);
   const Workspace space =
-      workspace_of<kPairs>(thread_scratch(num_bytes), args, kTileRows, &num_bytes);
+      workspace_of<kPairs>(thread_scratch(num_bytes), args, plan.rows_per_tile, &num_bytes);
   for (;;) {
     const int64_t index = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
     if (index >= plan.num_tiles) return;

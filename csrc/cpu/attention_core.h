@@ -17,6 +17,8 @@
 namespace llmcore::cpu::LLMCORE_ISA {
 
 constexpr int64_t kSpanKeys = 1024;
+constexpr float kLog2E = 1.44269504088896341f;
+constexpr float kLn2 = 0.693147180559945309f;
 constexpr float kLowest = -3.40282347e38f;  // a maximum over nothing: finite, so x - x is 0
 
 // Keys and values of one sequence and head in memory of fixed strides.
@@ -50,7 +52,8 @@ struct Tile {
   int64_t head(int64_t row) const { return head_begin + row % num_heads; }
 };
 
-// The running state of rows: maximum, sum of exp(score - maximum) by lane, weighted values.
+// The running state of rows: maximum in powers of two, sum of 2^(score - maximum) by lane, weighted
+// values.
 struct RowState {
   float* max;
   float* sum;
@@ -164,19 +167,21 @@ void value_columns(const float* weights, const float* rescale, const ValueRange&
 template <bool kPairs>
 void value_group(const float* weights, const float* rescale, int64_t rows, const ValueRange& at,
                  float* out) {
-  constexpr int64_t kWeightLanes = kPairs ? kBlockKeys / 2 : kBlockKeys;
   if (rows == kGroupRows) {
     return value_columns<kPairs, kGroupRows>(weights, rescale, at, out);
   }
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    value_columns<kPairs, 4>(weights + r * kWeightLanes, rescale + r, at, out + r * at.width);
+    value_columns<kPairs, 4>(weights + r * weight_lanes<kPairs>(), rescale + r, at,
+                             out + r * at.width);
   }
   for (; r + 2 <= rows; r += 2) {
-    value_columns<kPairs, 2>(weights + r * kWeightLanes, rescale + r, at, out + r * at.width);
+    value_columns<kPairs, 2>(weights + r * weight_lanes<kPairs>(), rescale + r, at,
+                             out + r * at.width);
   }
   if (r < rows) {
-    value_columns<kPairs, 1>(weights + r * kWeightLanes, rescale + r, at, out + r * at.width);
+    value_columns<kPairs, 1>(weights + r * weight_lanes<kPairs>(), rescale + r, at,
+                             out + r * at.width);
   }
 }
 
@@ -217,59 +222,80 @@ inline void store_weights(float* row, int vector, VecF weights) {
   store(row + vector * kWidth, weights);
 }
 
-// What one block does to the state of a group of rows.
+// What one block does to the state of a group of rows. Scores are kept as they come from the
+// products; `unit` turns them into powers of two, the unit of all maxima.
 struct GroupScores {
-  float* scores;             // [rows][64]
-  float* weights;            // out
-  float* rescale;            // out: exp(old maximum - new maximum)
-  const uint64_t* bits;      // kept keys per row, or null for all
-  const float* drop;         // factor per weight [rows][64], or null
-  const float* value_scale;  // factor per key [64], or null
-  float scale;               // of the scores
-  int begin, end;            // vectors
+  float* scores;         // [rows][64]
+  float* weights;        // out
+  float* rescale;        // out: 2^(old maximum - new maximum)
+  const uint64_t* bits;  // kept keys per row, or null for all
+  const float* factors;  // of the weights [rows][factor_stride], or null
+  int64_t factor_stride;
+  float unit;      // positive
+  int begin, end;  // vectors
 };
 
-template <bool kPairs>
-void softmax_row(const GroupScores& group, int64_t r, float max, float* sum) {
-  constexpr int64_t kWeightLanes = kPairs ? kBlockKeys / 2 : kBlockKeys;
+template <bool kAll>
+float largest_score(const GroupScores& group, int64_t r) {
+  float* scores = group.scores + r * kBlockKeys;
+  VecF largest = VecF{} - __builtin_inff();
+  for (int v = kAll ? 0 : group.begin; v < (kAll ? kBlockVectors : group.end); ++v) {
+    VecF z = load(scores + v * kWidth);
+    if constexpr (!kAll) {
+      if (group.bits != nullptr) {
+        z = keep_lanes(z, group.bits[r] >> (v * kWidth));
+        store(scores + v * kWidth, z);
+      }
+    }
+    largest = maximum(largest, z);
+  }
+  return largest_lane(largest) * group.unit;
+}
+
+template <bool kPairs, bool kAll>
+void weigh_row(const GroupScores& group, int64_t r, float max, float* sum) {
   const float* scores = group.scores + r * kBlockKeys;
-  float* weights = group.weights + r * kWeightLanes;
-  const VecF highest = splat(&max);
+  float* weights = group.weights + r * weight_lanes<kPairs>();
+  const VecF lowered = VecF{} - max, unit = splat(&group.unit);
   VecF parts[4] = {};
-  for (int v = group.begin; v < group.end; ++v) {
-    VecF p = exp(load(scores + v * kWidth) - highest);
+#pragma GCC unroll 4
+  for (int v = kAll ? 0 : group.begin; v < (kAll ? kBlockVectors : group.end); ++v) {
+    VecF p = power_of_two(fused_multiply_add(load(scores + v * kWidth), unit, lowered));
     parts[v % 4] += p;
-    if (group.drop != nullptr) p *= load(group.drop + r * kBlockKeys + v * kWidth);
-    if (group.value_scale != nullptr) p *= load(group.value_scale + v * kWidth);
+    if constexpr (!kAll) {
+      if (group.factors != nullptr) p *= load(group.factors + r * group.factor_stride + v * kWidth);
+    }
     store_weights<kPairs>(weights, v, p);
   }
   const VecF added = (parts[0] + parts[1]) + (parts[2] + parts[3]);
   store(sum, fused_multiply_add(load(sum), splat(group.rescale + r), added));
 }
 
-template <bool kPairs>
-void softmax_group(const GroupScores& group, int64_t rows, float* max, float* sum) {
+template <bool kPairs, bool kAll>
+void weigh_group(const GroupScores& group, int64_t rows, float* max, float* sum) {
   float change[round_up(kGroupRows, kWidth)] = {}, highest[kGroupRows];
   for (int64_t r = 0; r < rows; ++r) {
-    float* scores = group.scores + r * kBlockKeys;
-    VecF largest = VecF{} + kLowest;
-    for (int v = group.begin; v < group.end; ++v) {
-      VecF z = load(scores + v * kWidth) * group.scale;
-      if (group.bits != nullptr) z = keep_lanes(z, group.bits[r] >> (v * kWidth));
-      largest = maximum(largest, z);
-      store(scores + v * kWidth, z);
-    }
-    const float found = largest_lane(largest);
+    const float found = largest_score<kAll>(group, r);
     highest[r] = max[r] > found ? max[r] : found;
     change[r] = max[r] - highest[r];
   }
   for (int64_t r = 0; r < rows; r += kWidth) {
-    store(change + r, exp(load(change + r)));
+    store(group.rescale + r, power_of_two(load(change + r)));
   }
   for (int64_t r = 0; r < rows; ++r) {
-    group.rescale[r] = change[r];
-    softmax_row<kPairs>(group, r, highest[r], sum + r * kWidth);
+    weigh_row<kPairs, kAll>(group, r, highest[r], sum + r * kWidth);
     max[r] = highest[r];
+  }
+}
+
+template <bool kPairs>
+void softmax_group(const GroupScores& group, int64_t rows, float* max, float* sum) {
+  const bool all = group.bits == nullptr && group.factors == nullptr && group.begin == 0 &&
+                   group.end == kBlockVectors;
+  if (all) {
+    weigh_group<kPairs, true>(group, rows, max, sum);
+  } else {
+    weigh_group<kPairs, false>(group, rows, max, sum);
   }
 }
 
@@ -288,7 +314,7 @@ inline void merge(const RowState& total, const RowState& span, int64_t rows, int
     float factors[kWidth] = {};
     factors[0] = a - highest;
     factors[1] = b - highest;
-    store(factors, exp(load(factors)));
+    store(factors, power_of_two(load(factors)));
     const VecF keep = splat(factors), add = splat(factors + 1);
     float* sum = total.sum + r * kWidth;
     store(sum, fused_multiply_add(load(span.sum + r * kWidth), add, load(sum) * keep));
@@ -309,7 +335,7 @@ inline void begin_total(const AttentionArgs& args, const Tile& tile, const RowSt
   for (int64_t r = 0; r < tile.rows(); ++r) {
     const float sink = args.sinks[tile.head(r)];
     if (sink < kLowest) continue;
-    total.max[r] = sink;
+    total.max[r] = sink * kLog2E;
     total.sum[r * kWidth] = 1.0f;
   }
 }
@@ -337,7 +363,7 @@ void write_rows(const AttentionArgs& args, const Tile& tile, const RowState& tot
     const int64_t row = args.cu_seqlens_q != nullptr
                             ? head * args.cu_seqlens_q[args.num_sequences] + token
                             : (tile.sequence * args.num_heads + head) * args.num_queries + token;
-    args.lse[row] = empty ? -__builtin_inff() : total.max[r] + __builtin_logf(sum);
+    args.lse[row] = empty ? -__builtin_inff() : total.max[r] * kLn2 + __builtin_logf(sum);
   }
 }
 
@@ -404,21 +430,21 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
                     .weights = space.weights,
                     .rescale = rescale,
                     .bits = is_full ? nullptr : bits.rows,
-                    .drop = args.dropout > 0 ? drop : nullptr,
-                    .value_scale = scales != nullptr ? scales->v : nullptr,
-                    .scale = args.scale,
+                    .factors = args.dropout > 0 ? drop : (scales != nullptr ? scales->v : nullptr),
+                    .factor_stride = args.dropout > 0 ? kBlockKeys : 0,
+                    .unit = args.scale * kLog2E,
                     .begin = static_cast<int>(begin / kWidth),
                     .end = static_cast<int>((end + kWidth - 1) / kWidth)};
   score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth, group.begin,
                       group.end, space.scores);
-  if (shapes_scores(args) || scales != nullptr) {
+  if (shapes_scores(args) || scales != nullptr || !(group.unit > 0)) {
     for (int64_t r = 0; r < rows; ++r) {
       const ScoreRow row{tile.sequence, tile.head(first + r), tile.query(first + r),
                          position_of(rules, tile.query(first + r)), key_begin};
       shape_scores(args, row, scales != nullptr ? scales->k : nullptr, group.begin, group.end,
                    rules.num_keys, space.scores + r * kBlockKeys);
     }
-    group.scale = 1.0f;
+    group.unit = kLog2E;
   }
   for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
     const int64_t row = tile.sequence * args.num_heads + tile.head(first + r);

@@ -165,6 +165,12 @@ constexpr int64_t lanes_of(int64_t channels) {
   return kPairs ? (channels + 1) / 2 : channels;
 }
 
+// A row of 64 weights.
+template <bool kPairs>
+constexpr int64_t weight_lanes() {
+  return lanes_of<kPairs>(kBlockKeys);
+}
+
 constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
@@ -264,11 +270,10 @@ void score_tile(const float* q, int64_t q_stride, const float* keys, int64_t dep
 }
 
 // out[r][c] = out[r][c] * rescale[r] + sum_j weights[r][j] values[j][c] for kVectors vectors of c
-// and steps [begin, end): a row of weights is kWeightLanes lanes.
+// and steps [begin, end): a row of weights is weight_lanes<kPairs>() lanes.
 template <bool kPairs, int kRows, int kVectors>
 void value_tile(const float* weights, const float* rescale, const float* values, int64_t width,
                 int64_t begin, int64_t end, float* out) {
-  constexpr int64_t kWeightLanes = kPairs ? kBlockKeys / 2 : kBlockKeys;
   VecF sums[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
@@ -282,7 +287,7 @@ void value_tile(const float* weights, const float* rescale, const float* values,
     for (int c = 0; c < kVectors; ++c) v[c] = load(values + j * width + c * kWidth);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
-      const VecF weight = splat(weights + r * kWeightLanes + j);
+      const VecF weight = splat(weights + r * weight_lanes<kPairs>() + j);
 #pragma GCC unroll 4
       for (int c = 0; c < kVectors; ++c) {
         sums[r][c] = multiply_add<kPairs>(v[c], weight, sums[r][c]);
