@@ -38,7 +38,10 @@ inline PairRules pair_rules(const AttentionArgs& args, int64_t sequence) {
     rules.num_keys = args.cu_seqlens_k[sequence + 1] - args.cu_seqlens_k[sequence];
   }
   rules.causal = args.causal;
-  rules.prefix_len = args.prefix_lens != nullptr ? args.prefix_lens[sequence] : 0;
+  if (args.prefix_lens != nullptr) {
+    const int64_t len = args.prefix_lens[sequence];
+    rules.prefix_len = len < 0 ? 0 : (len > rules.num_keys ? rules.num_keys : len);
+  }
   rules.window = args.window;
   rules.sparse = args.sparse;
   rules.stride = args.stride;
