@@ -8,5 +8,7 @@
 
 #define LLMCORE_FOR_EACH_KERNEL(X)                   \
   X(attention_backward, AttentionBackwardArgs) \
+#define LLMCORE_FOR_EACH_KERNEL(X) \
+  X(attention, AttentionArgs)      \
   X(rms_norm, RmsNormArgs)         \
   X(rms_norm_backward, RmsNormBackwardArgs)
