@@ -87,8 +87,7 @@ Sequence sequence_of(const Problem& problem, int64_t index) {
   const int64_t tile = attention_first_tile(forward, index);
   if (forward.cu_seqlens_q != nullptr) {
     const int64_t token = forward.cu_seqlens_q[index];
-    return {index, rules, token,           forward.cu_seqlens_k[index],
-            0,     token, problem.at.rows, tile};
+    return {index, rules, token, forward.cu_seqlens_k[index], 0, token, problem.at.rows, tile};
   }
   const int64_t row = index * forward.num_heads * forward.num_queries;
   return {index, rules, 0, 0, index, row, forward.num_queries, tile};
@@ -164,7 +163,8 @@ float dot(const T* a, const T* b, int64_t width) {
     sums[1] = fused_multiply_add(load(a + d + kWidth), load(b + d + kWidth), sums[1]);
   }
   for (; d < width; d += kWidth) {
-    sums[0] = fused_multiply_add(load_up_to(a + d, width - d), load_up_to(b + d, width - d), sums[0]);
+    sums[0] =
+        fused_multiply_add(load_up_to(a + d, width - d), load_up_to(b + d, width - d), sums[0]);
   }
   return sum_lanes(sums[0] + sums[1]);
 }
@@ -190,10 +190,10 @@ void prepare_tile(const Problem& problem, const Sequence& sequence, int64_t tile
     for (int64_t t = 0; t < queries.count; ++t) {
       const int64_t at = queries.begin + t;
       const int64_t from = sequence.query_at(problem.args.dout_strides, h, at);
-      delta[t] = dot(static_cast<const T*>(problem.args.dout) + from,
-                     static_cast<const T*>(forward.out) +
-                         sequence.query_at(forward.out_strides, h, at),
-                     forward.value_dim);
+      delta[t] =
+          dot(static_cast<const T*>(problem.args.dout) + from,
+              static_cast<const T*>(forward.out) + sequence.query_at(forward.out_strides, h, at),
+              forward.value_dim);
       if (first < 0) {
         T* dq = static_cast<T*>(problem.args.dq);
         __builtin_memset(dq + sequence.query_at(problem.args.dq_strides, h, at), 0,
@@ -300,8 +300,8 @@ void set_pairs(Pairs& pairs, const Sequence& sequence, int64_t tile, int64_t blo
   pairs.queries = query_tile(sequence, tile);
   pairs.keys = key_block(sequence, block);
   const bool full = kind == BlockKind::kFull;
-  pairs.band = full ? Band{-kTile, kTile}
-                    : band_of(sequence.rules, pairs.queries.begin, pairs.keys.begin);
+  pairs.band =
+      full ? Band{-kTile, kTile} : band_of(sequence.rules, pairs.queries.begin, pairs.keys.begin);
   pairs.next_block = next_kept_block(sequence, tile, block + 1);
   for (int64_t t = 0; t < kTile; ++t) {
     if (t >= pairs.queries.count) {
@@ -358,7 +358,7 @@ ScoreRules score_rules(const Problem& problem, const Pairs& pairs, int64_t head,
   if (forward.alibi_slopes != nullptr) rules.alibi_slope = forward.alibi_slopes[head];
   rules.distance = position_of(pairs.sequence->rules, pairs.queries.begin) - pairs.keys.begin;
   rules.drops = forward.dropout > 0.0f;
-  if (rules.drops) rules.dropout = dropout_stream(forward, index, head);
+  rules.row = index * forward.num_heads + head;
   rules.query_begin = pairs.queries.begin;
   rules.key_begin = pairs.keys.begin;
   rules.num_keys = pairs.keys.count;
@@ -398,7 +398,8 @@ void compute_scores(const Problem& problem, const Pairs& pairs, int64_t head, Wo
         plain_rows<Math>(worker.scores, products, dproducts, both, rules.scale, query + m, begin,
                          end);
       } else {
-        shaped_rows<Math>(worker.scores, products, dproducts, both, rules, query + m, begin, end);
+        shaped_rows<Math>(worker.scores, products, dproducts, both, forward, rules, query + m,
+                          begin, end);
       }
     }
   });
@@ -492,12 +493,12 @@ void process_block(const Problem& problem, const Sequence& sequence, int64_t kv_
   const AttentionBackwardArgs& args = problem.args;
   const AttentionArgs& forward = problem.forward;
   const Tile keys = key_block(sequence, block);
-  const Rows<T> k{static_cast<const T*>(forward.k) +
-                      sequence.key_at(forward.k_strides, kv_head, keys.begin),
-                  forward.k_strides.token, keys.count, forward.head_dim};
-  const Rows<T> v{static_cast<const T*>(forward.v) +
-                      sequence.key_at(forward.v_strides, kv_head, keys.begin),
-                  forward.v_strides.token, keys.count, forward.value_dim};
+  const Rows<T> k{
+      static_cast<const T*>(forward.k) + sequence.key_at(forward.k_strides, kv_head, keys.begin),
+      forward.k_strides.token, keys.count, forward.head_dim};
+  const Rows<T> v{
+      static_cast<const T*>(forward.v) + sequence.key_at(forward.v_strides, kv_head, keys.begin),
+      forward.v_strides.token, keys.count, forward.value_dim};
   pack_transposed<Math>(worker.keys_transposed, k);
   pack_transposed<Math>(worker.values_transposed, v);
   Math::pack_right(worker.keys, k);
@@ -554,7 +555,8 @@ void run_units(const Problem& problem, int64_t index) {
   }
 }
 
-// --- after the units: sums over sequences, heads and tiles ----------------------------------------
+// --- after the units: sums over sequences, heads and tiles
+// ----------------------------------------
 
 void sum_sinks(const Problem& problem) {
   for (int64_t h = 0; h < problem.forward.num_heads; ++h) {

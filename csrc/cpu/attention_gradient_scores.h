@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "cpu/attention_dropout.h"
 #include "cpu/attention_gradient_tiles.h"
+#include "cpu/attention_scores.h"
 #include "cpu/vec.h"
 #include "cpu/vec_math.h"
 #include "ops/attention.h"
@@ -14,10 +14,10 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 // Where a tile's share of the bias gradient goes; null for what is not wanted.
 struct BiasGradient {
-  float* elements;   // of (query 0, key 0) of the tile, where no axis of pairs is broadcast
-  int64_t stride;    // from query to query
-  float* row_sums;   // [kTile], overwritten: one bias per query
-  float* key_sums;   // [kTile], added to: one bias per key
+  float* elements;  // of (query 0, key 0) of the tile, where no axis of pairs is broadcast
+  int64_t stride;   // from query to query
+  float* row_sums;  // [kTile], overwritten: one bias per query
+  float* key_sums;  // [kTile], added to: one bias per key
 };
 
 // One head's rules on one tile of queries and keys.
@@ -29,14 +29,12 @@ struct ScoreRules {
   float alibi_slope;
   int64_t distance;  // position of query 0 minus position of key 0, for ALiBi
   bool drops;
-  DropoutStream dropout;
+  int64_t row;                     // sequence * H + head, for dropout
   int64_t query_begin, key_begin;  // in the sequence, for dropout
   BiasGradient dbias;
   int64_t num_keys;  // of the tile
 
-  bool plain() const {
-    return softcap == 0.0f && bias == nullptr && alibi_slope == 0.0f && !drops;
-  }
+  bool plain() const { return softcap == 0.0f && bias == nullptr && alibi_slope == 0.0f && !drops; }
 };
 
 // A query of the tile.
@@ -75,24 +73,6 @@ inline ScorePair plain_pair(VecF score, VecF dweight, const QueryRow& row, float
   return {p, p * fused_multiply_add(dweight, factor, pull)};
 }
 
-// Number of lane i is first + i.
-inline VecF counting(float first) {
-  VecF v;
-  for (int i = 0; i < kWidth; ++i) v[i] = static_cast<float>(i);
-  return v + first;
-}
-
-template <class T>
-inline VecF bias_vector(const ScoreRules& rules, int64_t query, int64_t column) {
-  const T* from = static_cast<const T*>(rules.bias) + query * rules.bias_query_stride;
-  if (rules.bias_key_stride == 1) return load_up_to(from + column, rules.num_keys - column);
-  T buffer[kWidth] = {};
-  for (int64_t i = 0; i < kWidth && column + i < rules.num_keys; ++i) {
-    buffer[i] = from[(column + i) * rules.bias_key_stride];
-  }
-  return load(buffer);
-}
-
 inline void add_bias_gradient(const BiasGradient& to, int64_t query, int64_t column, int64_t left,
                               VecF ds) {
   if (to.elements != nullptr) {
@@ -102,29 +82,32 @@ inline void add_bias_gradient(const BiasGradient& to, int64_t query, int64_t col
   if (to.key_sums != nullptr) store(to.key_sums + column, load(to.key_sums + column) + ds);
 }
 
-// Every rule; `dropped` holds the row's dropout bits and `ds_sum` gathers its bias gradient.
+// Every rule; `factors` are the row's of dropout, or null, and `ds_sum` gathers its bias gradient.
 template <class T>
-inline ScorePair shaped_pair(VecF score, VecF dweight, const ScoreRules& rules,
-                             const QueryRow& row, int64_t query, int64_t column, uint64_t undropped,
-                             VecF& ds_sum) {
+inline ScorePair shaped_pair(VecF score, VecF dweight, const ScoreRules& rules, const QueryRow& row,
+                             int64_t query, int64_t column, const float* factors, VecF& ds_sum) {
   VecF z = score * rules.scale;
   VecF slope = splat(rules.scale);
   if (rules.softcap > 0.0f) {
-    const VecF t = tanh(z * (1.0f / rules.softcap));
+    const VecF t = tanh(z / rules.softcap);
     z = t * rules.softcap;
     slope = slope * fused_multiply_add(-t, t, splat(1.0f));
   }
-  if (rules.bias != nullptr) z += bias_vector<T>(rules, query, column);
+  if (rules.bias != nullptr) {
+    const T* from = static_cast<const T*>(rules.bias) + query * rules.bias_query_stride;
+    z += load_bias(from + column * rules.bias_key_stride, rules.bias_key_stride,
+                   rules.num_keys - column);
+  }
   if (rules.alibi_slope != 0.0f) {
-    const auto ahead = static_cast<float>(column - query - rules.distance);
-    z = fused_multiply_add(absolute(counting(ahead)), splat(-rules.alibi_slope), z);
+    const VecF away = lane_numbers() + static_cast<float>(column - query - rules.distance);
+    z = z - absolute(away) * rules.alibi_slope;
   }
   const uint64_t kept = row.kept >> column;
   const VecF p = keep_lanes(exp(z - row.lse), kept);
   VecF weight = p;
-  if (rules.drops) {
-    weight = keep_lanes(p * rules.dropout.factor, undropped >> column);
-    dweight = keep_lanes(dweight * rules.dropout.factor, undropped >> column);
+  if (factors != nullptr) {
+    weight = p * load(factors + column);
+    dweight = dweight * load(factors + column);
   }
   const VecF ds = keep_lanes(p * (dweight - row.delta), kept);
   if (rules.bias != nullptr) {
@@ -166,7 +149,8 @@ inline void plain_rows(const ScoreTiles& to, const float* scores, const float* d
       a = plain_pair(load(scores + column), load(dweights + column), even, scale);
       b = plain_pair(load(scores + kTile + column), load(dweights + kTile + column), odd, scale);
       if (!all) {
-        a = {keep_lanes(a.weight, even.kept >> column), keep_lanes(a.gradient, even.kept >> column)};
+        a = {keep_lanes(a.weight, even.kept >> column),
+             keep_lanes(a.gradient, even.kept >> column)};
         b = {keep_lanes(b.weight, odd.kept >> column), keep_lanes(b.gradient, odd.kept >> column)};
       }
     }
@@ -176,13 +160,13 @@ inline void plain_rows(const ScoreTiles& to, const float* scores, const float* d
 
 template <class Math>
 inline void shaped_rows(const ScoreTiles& to, const float* scores, const float* dweights,
-                        const QueryRow* rows, const ScoreRules& rules, int64_t query, int64_t begin,
-                        int64_t end) {
+                        const QueryRow* rows, const AttentionArgs& args, const ScoreRules& rules,
+                        int64_t query, int64_t begin, int64_t end) {
   using T = typename Math::Element;
-  uint64_t undropped[2] = {~uint64_t{0}, ~uint64_t{0}};
-  for (int r = 0; r < 2 && rules.drops; ++r) {
-    const int64_t at = rules.query_begin + query + r;
-    if (rows[r].kept != 0) undropped[r] = dropout_bits(rules.dropout, at, rules.key_begin);
+  float factors[2][kTile];
+  for (int r = 0; r < 2 && args.dropout > 0.0f; ++r) {
+    if (rows[r].kept == 0) continue;
+    dropout_factors(args, rules.row, rules.query_begin + query + r, rules.key_begin, factors[r]);
   }
   VecF sums[2] = {};
   for (int64_t v = 0; v < kTile / kWidth; ++v) {
@@ -192,7 +176,7 @@ inline void shaped_rows(const ScoreTiles& to, const float* scores, const float* 
       if ((rows[r].kept >> column) == 0) continue;
       const int64_t at = r * kTile + column;
       pair[r] = shaped_pair<T>(load(scores + at), load(dweights + at), rules, rows[r], query + r,
-                               column, undropped[r], sums[r]);
+                               column, args.dropout > 0.0f ? factors[r] : nullptr, sums[r]);
     }
     store_pairs_of_rows<Math>(to, query, column, pair[0], pair[1]);
   }
