@@ -10,13 +10,12 @@
 #include "cpu/vec_math.h"
 #include "ops/attention.h"
 
-namespace llmcore::cpu::LLMCORE_ISA {
+namespace llmcore::cpu::LLMCORE_ISA::gradient {
 
 // Where a tile's share of the bias gradient goes; null for what is not wanted.
 struct BiasGradient {
   float* elements;  // of (query 0, key 0) of the tile, where no axis of pairs is broadcast
   int64_t stride;   // from query to query
-  float* row_sums;  // [kTile], overwritten: one bias per query
   float* key_sums;  // [kTile], added to: one bias per key
 };
 
@@ -32,9 +31,13 @@ struct ScoreRules {
   int64_t row;                     // sequence * H + head, for dropout
   int64_t query_begin, key_begin;  // in the sequence, for dropout
   BiasGradient dbias;
-  int64_t num_keys;  // of the tile
+  float* row_deltas;  // [kTile], overwritten: sum over keys of p * dp; or null
+  int64_t num_keys;   // of the tile
 
-  bool plain() const { return softcap == 0.0f && bias == nullptr && alibi_slope == 0.0f && !drops; }
+  bool plain() const {
+    return softcap == 0.0f && bias == nullptr && alibi_slope == 0.0f && !drops &&
+           row_deltas == nullptr;
+  }
 };
 
 // A query of the tile.
@@ -82,10 +85,10 @@ inline void add_bias_gradient(const BiasGradient& to, int64_t query, int64_t col
   if (to.key_sums != nullptr) store(to.key_sums + column, load(to.key_sums + column) + ds);
 }
 
-// Every rule; `factors` are the row's of dropout, or null, and `ds_sum` gathers its bias gradient.
+// Every rule; `factors` are the row's of dropout, or null, and `delta` gathers p * dp.
 template <class T>
 inline ScorePair shaped_pair(VecF score, VecF dweight, const ScoreRules& rules, const QueryRow& row,
-                             int64_t query, int64_t column, const float* factors, VecF& ds_sum) {
+                             int64_t query, int64_t column, const float* factors, VecF& delta) {
   VecF z = score * rules.scale;
   VecF slope = splat(rules.scale);
   if (rules.softcap > 0.0f) {
@@ -110,9 +113,9 @@ inline ScorePair shaped_pair(VecF score, VecF dweight, const ScoreRules& rules, 
     dweight = dweight * load(factors + column);
   }
   const VecF ds = keep_lanes(p * (dweight - row.delta), kept);
+  delta += keep_lanes(p * dweight, kept);
   if (rules.bias != nullptr) {
     add_bias_gradient(rules.dbias, query, column, rules.num_keys - column, ds);
-    ds_sum += ds;
   }
   return {weight, ds * slope};
 }
@@ -180,9 +183,9 @@ inline void shaped_rows(const ScoreTiles& to, const float* scores, const float* 
     }
     store_pairs_of_rows<Math>(to, query, column, pair[0], pair[1]);
   }
-  if (rules.dbias.row_sums != nullptr) {
-    for (int r = 0; r < 2; ++r) rules.dbias.row_sums[query + r] = sum_lanes(sums[r]);
+  if (rules.row_deltas != nullptr) {
+    for (int r = 0; r < 2; ++r) rules.row_deltas[query + r] = sum_lanes(sums[r]);
   }
 }
 
-}  // namespace llmcore::cpu::LLMCORE_ISA
+}  // namespace llmcore::cpu::LLMCORE_ISA::gradient

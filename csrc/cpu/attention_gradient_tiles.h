@@ -15,7 +15,7 @@
 #include "cpu/vec.h"
 #include "cpu/vec_math.h"
 
-namespace llmcore::cpu::LLMCORE_ISA {
+namespace llmcore::cpu::LLMCORE_ISA::gradient {
 
 constexpr int kTile = 64;
 constexpr int kPanel = 2 * kWidth;
@@ -368,4 +368,4 @@ inline void query_gradient(float* to, const float* scores, const float* right, i
   });
 }
 
-}  // namespace llmcore::cpu::LLMCORE_ISA
+}  // namespace llmcore::cpu::LLMCORE_ISA::gradient

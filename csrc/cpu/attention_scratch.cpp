@@ -43,11 +43,9 @@ AttentionScratch attention_scratch(const AttentionArgs& forward, int64_t num_thr
   at.next_unit = take(kLine);
   at.delta = take(heads * at.rows);
   at.next_blocks = take(heads * at.tiles);
-  at.sinks = take(forward.sinks != nullptr ? heads * at.tiles : 0);
   at.dq = take(forward.dtype == DType::kFloat32 ? 0 : at.rows * heads * forward.head_dim);
-  const bool bias = forward.bias != nullptr;
-  at.bias_rows = take(bias ? heads * at.rows : 0);
-  at.bias_keys = take(bias ? batch * heads * at.padded_keys : 0);
+  at.row_deltas = take(forward.sinks != nullptr ? heads * at.rows : 0);
+  at.bias_keys = take(forward.bias != nullptr ? batch * heads * at.padded_keys : 0);
   at.end = end + kLine;  // the first line may begin after the scratch's address
   return at;
 }
