@@ -6,7 +6,8 @@
 #include "ops/attention.h"
 #include "ops/rms_norm.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X) \
-  X(attention, AttentionArgs)      \
-  X(rms_norm, RmsNormArgs)         \
+#define LLMCORE_FOR_EACH_KERNEL(X)             \
+  X(attention, AttentionArgs)                  \
+  X(attention_backward, AttentionBackwardArgs) \
+  X(rms_norm, RmsNormArgs)                     \
   X(rms_norm_backward, RmsNormBackwardArgs)
