@@ -4,15 +4,18 @@
 #pragma once
 
 #include "ops/activation.h"
+#include "ops/attention.h"
 #include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X)              \
-  X(layer_norm, LayerNormArgs)                  \
-  X(layer_norm_backward, LayerNormBackwardArgs) \
-  X(rms_norm, RmsNormArgs)                      \
-  X(rms_norm_backward, RmsNormBackwardArgs)     \
-  X(rope, RopeArgs)                             \
-  X(activation, ActivationArgs)                 \
-  X(activation_backward, ActivationBackwardArgs)
+#define LLMCORE_FOR_EACH_KERNEL(X)               \
+  X(activation, ActivationArgs)                  \
+  X(activation_backward, ActivationBackwardArgs) \
+  X(attention, AttentionArgs)                    \
+  X(attention_backward, AttentionBackwardArgs)   \
+  X(layer_norm, LayerNormArgs)                   \
+  X(layer_norm_backward, LayerNormBackwardArgs)  \
+  X(rms_norm, RmsNormArgs)                       \
+  X(rms_norm_backward, RmsNormBackwardArgs)      \
+  X(rope, RopeArgs)

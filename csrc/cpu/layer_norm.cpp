@@ -270,7 +270,7 @@ void backward_blocks(const LayerNormBackwardArgs& args, const float* gains, int6
 template <class T>
 void forward(const LayerNormArgs& args, const ParallelFor& parallel_for) {
   const int64_t padded = norm_padded_cols(args.cols);
-  float* gains = thread_scratch(Scratch::kChannels, 2 * padded);
+  float* gains = thread_floats(Scratch::kChannels, 2 * padded);
   widen_channels(gains, static_cast<const T*>(args.weight), args.cols, 0.0f);
   widen_channels(gains + padded, static_cast<const T*>(args.bias), args.cols, 0.0f);
   const Channels channels{gains, gains + padded};
@@ -283,7 +283,7 @@ void forward(const LayerNormArgs& args, const ParallelFor& parallel_for) {
 template <bool kAdd, class T>
 void backward(const LayerNormBackwardArgs& args, const ParallelFor& parallel_for) {
   const int64_t padded = norm_padded_cols(args.cols);
-  float* gains = thread_scratch(Scratch::kChannels, padded);
+  float* gains = thread_floats(Scratch::kChannels, padded);
   widen_channels(gains, static_cast<const T*>(args.weight), args.cols, 0.0f);
   const auto blocks = [&](int64_t begin, int64_t end) {
     backward_blocks<kAdd, T>(args, gains, begin, end);

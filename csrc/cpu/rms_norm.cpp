@@ -214,7 +214,7 @@ void mark_counted(float* counted, int64_t cols, int64_t rms_cols) {
 
 template <class T>
 void forward(const RmsNormArgs& args, const ParallelFor& parallel_for) {
-  float* gains = thread_scratch(Scratch::kChannels, norm_padded_cols(args.cols));
+  float* gains = thread_floats(Scratch::kChannels, norm_padded_cols(args.cols));
   widen_channels(gains, static_cast<const T*>(args.weight), args.cols, args.offset);
   const auto rows = [&](int64_t begin, int64_t end) { forward_rows<T>(args, gains, begin, end); };
   parallel_for(0, args.rows, grain_rows(args.cols), rows);
@@ -223,7 +223,7 @@ void forward(const RmsNormArgs& args, const ParallelFor& parallel_for) {
 template <Variant kVariant, class T>
 void backward(const RmsNormBackwardArgs& args, const ParallelFor& parallel_for) {
   const int64_t padded = norm_padded_cols(args.cols);
-  float* gains = thread_scratch(Scratch::kChannels, 2 * padded);
+  float* gains = thread_floats(Scratch::kChannels, 2 * padded);
   const Channels channels{gains, gains + padded};
   widen_channels(gains, static_cast<const T*>(args.weight), args.cols, args.offset);
   if constexpr (kVariant == Variant::kPartial) {

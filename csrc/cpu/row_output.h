@@ -20,7 +20,7 @@ class RowOutput {
     first_ = fill_ = static_cast<int64_t>(address % kLine);
     line_ = reinterpret_cast<char*>(out) - fill_;
     const int64_t bytes = elements * static_cast<int64_t>(sizeof(T)) + 2 * kLine;
-    stage_ = reinterpret_cast<char*>(thread_scratch(slot, (bytes + 3) / 4));
+    stage_ = thread_scratch(slot, bytes);
   }
 
   // Write the next rows here, read them here, then advance by their elements.

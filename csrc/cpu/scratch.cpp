@@ -14,11 +14,11 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer() { release(); }
 
-  float* at_least(int64_t floats) {
-    if (floats > floats_) {
-      release();
-      data_ = static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * 4, kAlign));
-      floats_ = floats;
+  char* at_least(int64_t num_bytes) {
+    if (num_bytes > num_bytes_ || data_ == nullptr) {
+      release();  // the old contents are of no use
+      data_ = static_cast<char*>(::operator new(static_cast<std::size_t>(num_bytes), kAlign));
+      num_bytes_ = num_bytes;
     }
     return data_;
   }
@@ -29,18 +29,18 @@ class Buffer {
   void release() {
     ::operator delete(data_, kAlign);
     data_ = nullptr;
-    floats_ = 0;
+    num_bytes_ = 0;
   }
 
-  float* data_ = nullptr;
-  int64_t floats_ = 0;
+  char* data_ = nullptr;
+  int64_t num_bytes_ = 0;
 };
 
 }  // namespace
 
-float* thread_scratch(Scratch slot, int64_t floats) {
+char* thread_scratch(Scratch slot, int64_t num_bytes) {
   thread_local Buffer buffers[static_cast<int>(Scratch::kCount)];
-  return buffers[static_cast<int>(slot)].at_least(floats > 0 ? floats : 1);
+  return buffers[static_cast<int>(slot)].at_least(num_bytes > 0 ? num_bytes : 1);
 }
 
 }  // namespace llmcore::cpu

@@ -111,8 +111,10 @@ struct AttentionBackwardArgs {
   void* dbias;    // float32, shape of bias with its broadcast axes of size 1, contiguous; or null
   float* dsinks;  // (H), or null
   HeadStrides dout_strides, dq_strides, dk_strides, dv_strides;
+  // 0 for an axis of size 1, over which the gradient is summed.
   int64_t dbias_batch_stride, dbias_head_stride, dbias_query_stride, dbias_key_stride;
-  float* scratch;  // attention_backward_scratch_floats(forward) floats
+  float* scratch;       // attention_backward_scratch_floats(forward, num_threads) floats
+  int64_t num_threads;  // at most so many workers share the work; no result depends on it
 };
 
 namespace cpu {

@@ -70,4 +70,4 @@ class SelfAttention(nn.Module):
         k = ops.rope(k, cos, sin)
         if cache is not None:
             k, v = cache.extend(self.layer_idx, k, v)
-        return self.o_proj(ops.attention(q, k, v, causal=True, mask=mask).flatten(-2))
+        return self.o_proj(ops.attention(q, k, v, mask=mask).flatten(-2))

@@ -3,10 +3,8 @@
 import torch
 from torch import Tensor
 
+from llmcore.ops.attention.dropout import dropout_factors
 from llmcore.ops.attention.spec import CAUSAL, AttentionSpec
-from llmcore.ops.sampling.philox import philox4x32
-
-DROPOUT_PURPOSE = 1
 
 
 def attention_reference(
@@ -22,8 +20,12 @@ def attention_reference(
     alibi_slopes: Tensor | None = None,
     sinks: Tensor | None = None,
     dropout_seed: int = 0,
+    first_sequence: int = 0,
 ) -> Tensor:
-    """softmax(shaped scores) v over the kept pairs; a row that keeps nothing gives zeros."""
+    """softmax(shaped scores) v over the kept pairs; a row that keeps nothing gives zeros.
+
+    `first_sequence` is the number of the batch's first sequence in the dropout stream.
+    """
     wide = torch.promote_types(q.dtype, torch.float32)
     group = q.shape[2] // k.shape[2]
     keys = k.to(wide).repeat_interleave(group, dim=2)  # head h reads key/value head h // group
@@ -36,7 +38,7 @@ def attention_reference(
         scores = scores + bias.to(wide)
     if alibi_slopes is not None:
         slopes = alibi_slopes.to(wide)[:, None, None]
-        scores = scores - slopes * _distance(q.shape[1], k.shape[1], q.device).to(wide)
+        scores = scores - slopes * distances(q.shape[1], k.shape[1], q.device).to(wide)
     keep = kept_pairs(
         q, k, spec, mask=mask, segment_ids=segment_ids, prefix_lens=prefix_lens
     )  # (B or 1, 1, T, S)
@@ -49,7 +51,11 @@ def attention_reference(
     probs = scores.masked_fill(empty, 0.0).softmax(dim=-1).masked_fill(empty, 0.0)
     probs = probs[..., : k.shape[1]]
     if spec.dropout > 0:
-        probs = probs * _dropout_factors(probs, spec.dropout, dropout_seed)
+        shape = (probs.shape[0], probs.shape[1], probs.shape[2], probs.shape[3])
+        factors = dropout_factors(
+            shape, spec.dropout, dropout_seed, first_sequence=first_sequence
+        )
+        probs = probs * factors.to(probs)
     return torch.einsum("bhts,bshd->bthd", probs, values).to(q.dtype)
 
 
@@ -102,24 +108,6 @@ def _sparse_pairs(positions: Tensor, keys: Tensor, spec: AttentionSpec) -> Tenso
             return same_block | summary
 
 
-def _distance(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+def distances(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
     positions = torch.arange(num_queries, device=device)[:, None] + num_keys - num_queries
     return (positions - torch.arange(num_keys, device=device)[None, :]).abs()
-
-
-def _dropout_factors(probs: Tensor, dropout: float, seed: int) -> Tensor:
-    """0 where Philox drops (b, h, t, s), else 1 / (1 - dropout); see csrc/ops/attention.h."""
-    key = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF)
-    batch, heads, num_queries, num_keys = probs.shape
-    limit = int(dropout * 2**32)
-    kept = [
-        word >= limit
-        for row in range(batch * heads)
-        for t in range(num_queries)
-        for block in range(0, num_keys, 4)
-        for word in philox4x32((block // 4, t, row, DROPOUT_PURPOSE), key)[
-            : min(4, num_keys - block)
-        ]
-    ]
-    factors = torch.tensor(kept, dtype=probs.dtype, device=probs.device).reshape(probs.shape)
-    return factors / (1 - dropout)

@@ -1,0 +1,247 @@
+// See ops/attention.h.
+//
+// Work is cut into units: one block of 64 keys of a (sequence, key/value head). A unit walks the
+// tiles of 64 queries that keep any of its keys, recomputes their probabilities from q, k and lse,
+// and adds to dk and dv, which it alone owns, and to the queries' dq, which units share. The shares
+// of dq are added in the order of the blocks: a unit waits for its turn at a tile. So no result
+// depends on the number of threads, and dq needs no copy per thread. Units are taken in an order in
+// which every unit waits only for units taken before it.
+#include "ops/attention_backward.h"
+
+#include "cpu/attention_gradient_block.h"
+#include "cpu/attention_gradient_problem.h"
+#include "cpu/attention_gradient_tiles.h"
+#include "cpu/attention_mask.h"
+#include "cpu/attention_scratch.h"
+#include "cpu/isa_variant.h"
+#include "cpu/tuning.h"
+#include "cpu/vec.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+namespace gradient {
+
+namespace {
+
+// --- before the units: delta and turns -----------------------------------------------------------
+
+template <class T>
+float dot(const T* a, const T* b, int64_t width) {
+  VecF sums[2] = {};
+  int64_t d = 0;
+  for (; d + 2 * kWidth <= width; d += 2 * kWidth) {
+    sums[0] = fused_multiply_add(load(a + d), load(b + d), sums[0]);
+    sums[1] = fused_multiply_add(load(a + d + kWidth), load(b + d + kWidth), sums[1]);
+  }
+  for (; d < width; d += kWidth) {
+    sums[0] =
+        fused_multiply_add(load_up_to(a + d, width - d), load_up_to(b + d, width - d), sums[0]);
+  }
+  return sum_lanes(sums[0] + sums[1]);
+}
+
+template <class T>
+void prepare_tile(const Problem& problem, const Sequence& sequence, int64_t tile) {
+  const AttentionArgs& forward = problem.forward;
+  const Tile queries = query_tile(sequence, tile);
+  const int64_t first = next_kept_block(sequence, tile, 0);
+  for (int64_t h = 0; h < forward.num_heads; ++h) {
+    const int64_t row = sequence.first_row + h * sequence.row_stride + queries.begin;
+    float* delta = problem.scratch + problem.at.delta + row;
+    for (int64_t t = 0; t < queries.count; ++t) {
+      const int64_t at = queries.begin + t;
+      const int64_t from = sequence.query_at(problem.args.dout_strides, h, at);
+      delta[t] =
+          dot(static_cast<const T*>(problem.args.dout) + from,
+              static_cast<const T*>(forward.out) + sequence.query_at(forward.out_strides, h, at),
+              forward.value_dim);
+      if (first < 0) {
+        T* dq = static_cast<T*>(problem.args.dq);
+        __builtin_memset(dq + sequence.query_at(problem.args.dq_strides, h, at), 0,
+                         static_cast<size_t>(forward.head_dim) * sizeof(T));
+      }
+    }
+    *turn_of(problem, sequence, h, tile) = static_cast<int32_t>(~first);
+    if (problem.sums_deltas) clear(problem.scratch + problem.at.row_deltas + row, queries.count);
+  }
+}
+
+// --- units ---------------------------------------------------------------------------------------
+
+// Streams are (sequence, key/value head), or sets of them that share a bias gradient. As many of
+// them as there are workers are processed at a time, block by block, so that workers seldom meet in
+// one stream and a stream stays in the cache.
+template <class Math>
+void run_units(const Problem& problem, int64_t index) {
+  const AttentionArgs& forward = problem.forward;
+  const int64_t batch_streams = problem.merges_batch ? 1 : forward.num_sequences;
+  const int64_t head_streams = problem.merges_heads ? 1 : forward.num_kv_heads;
+  const int64_t streams = batch_streams * head_streams, blocks = problem.max_blocks();
+  const int64_t lanes = at_most(problem.args.num_threads, streams);
+  auto* next = reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit);
+  Worker worker = worker_of<Math>(problem, index);
+  for (;;) {
+    const int64_t unit = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
+    if (unit >= streams * blocks) return;
+    const int64_t first = unit / (lanes * blocks) * lanes;
+    const int64_t left = unit - first * blocks, together = at_most(lanes, streams - first);
+    const int64_t block = left / together, stream = first + left % together;
+    const int64_t batch = stream / head_streams, head = stream % head_streams;
+    const int64_t batch_end = problem.merges_batch ? forward.num_sequences : batch + 1;
+    const int64_t head_end = problem.merges_heads ? forward.num_kv_heads : head + 1;
+    for (int64_t b = batch; b < batch_end; ++b) {
+      const Sequence sequence = sequence_of(problem, b);
+      if (block >= sequence.num_blocks()) continue;
+      for (int64_t h = head; h < head_end; ++h) {
+        process_block<Math>(problem, sequence, h, block, worker);
+      }
+    }
+  }
+}
+
+// --- after the units: sums over sequences, heads and tiles
+// ----------------------------------------
+
+// Sum over a row's keys of ds = delta times what the sink takes of the row, 0 without one.
+double sink_share(float sink, const float* lse, const float* delta, int64_t count) {
+  double sum = 0;
+  for (int64_t t = 0; t < count; t += kWidth) {
+    const VecF row_lse = load_up_to(lse + t, count - t);
+    const VecF share = exp(sink - row_lse) * load_up_to(delta + t, count - t);
+    sum += static_cast<double>(sum_lanes(row_lse == -__builtin_inff() ? VecF{} : share));
+  }
+  return sum;
+}
+
+// ... over queries [begin, end) of one (sequence, head).
+double sink_share(const Problem& problem, const Sequence& sequence, int64_t head, int64_t begin,
+                  int64_t end) {
+  const AttentionArgs& forward = problem.forward;
+  const int64_t row = sequence.first_row + head * sequence.row_stride + begin;
+  const int64_t delta = problem.sums_deltas ? problem.at.row_deltas : problem.at.delta;
+  const float sink = forward.sinks != nullptr ? forward.sinks[head] : -__builtin_inff();
+  return sink_share(sink, forward.lse + row, problem.scratch + delta + row, end - begin);
+}
+
+void sum_sinks(const Problem& problem, const ParallelFor& parallel_for) {
+  const AttentionArgs& forward = problem.forward;
+  const int64_t grain = grain_rows(problem.at.rows);
+  parallel_for(0, forward.num_heads, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t h = begin; h < end; ++h) {
+      double sum = 0;
+      for (int64_t b = 0; b < forward.num_sequences; ++b) {
+        const Sequence sequence = sequence_of(problem, b);
+        sum += sink_share(problem, sequence, h, 0, sequence.rules.num_queries);
+      }
+      problem.args.dsinks[h] = static_cast<float>(-sum);
+    }
+  });
+}
+
+// One element of a dbias of one key: over the axes of stride 0.
+float sum_bias_rows(const Problem& problem, int64_t batch, int64_t head, int64_t query) {
+  const AttentionBackwardArgs& args = problem.args;
+  const AttentionArgs& forward = problem.forward;
+  const int64_t batch_end = args.dbias_batch_stride == 0 ? forward.num_sequences : batch + 1;
+  const int64_t head_end = args.dbias_head_stride == 0 ? forward.num_heads : head + 1;
+  const int64_t query_end = args.dbias_query_stride == 0 ? forward.num_queries : query + 1;
+  double sum = 0;
+  for (int64_t b = batch; b < batch_end; ++b) {
+    const Sequence sequence = sequence_of(problem, b);
+    for (int64_t h = head; h < head_end; ++h) {
+      sum += sink_share(problem, sequence, h, query, query_end);
+    }
+  }
+  return static_cast<float>(sum);
+}
+
+// One element of a dbias of one query.
+float sum_bias_keys(const Problem& problem, int64_t batch, int64_t head, int64_t key) {
+  const AttentionBackwardArgs& args = problem.args;
+  const AttentionArgs& forward = problem.forward;
+  const int64_t batch_end = args.dbias_batch_stride == 0 ? forward.num_sequences : batch + 1;
+  const int64_t head_end = args.dbias_head_stride == 0 ? forward.num_heads : head + 1;
+  double sum = 0;
+  for (int64_t b = batch; b < batch_end; ++b) {
+    for (int64_t h = head; h < head_end; ++h) {
+      sum += problem.scratch[problem.at.bias_keys +
+                             (b * forward.num_heads + h) * problem.at.padded_keys + key];
+    }
+  }
+  return static_cast<float>(sum);
+}
+
+void sum_bias(const Problem& problem, const ParallelFor& parallel_for) {
+  const AttentionBackwardArgs& args = problem.args;
+  const AttentionArgs& forward = problem.forward;
+  const bool of_rows = problem.bias_sum == BiasSum::kRows;
+  const int64_t batch = args.dbias_batch_stride == 0 ? 1 : forward.num_sequences;
+  const int64_t heads = args.dbias_head_stride == 0 ? 1 : forward.num_heads;
+  const int64_t rows = args.dbias_query_stride == 0 ? 1 : forward.num_queries;
+  const int64_t length = of_rows ? rows : forward.num_keys;
+  parallel_for(0, batch * heads * length, 256, [&](int64_t begin, int64_t end) {
+    auto* dbias = static_cast<float*>(args.dbias);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / (heads * length), h = i / length % heads, at = i % length;
+      dbias[i] = of_rows ? sum_bias_rows(problem, b, h, at) : sum_bias_keys(problem, b, h, at);
+    }
+  });
+}
+
+void clear_bias(const Problem& problem, const ParallelFor& parallel_for) {
+  const AttentionBackwardArgs& args = problem.args;
+  const AttentionArgs& forward = problem.forward;
+  const int64_t batch = args.dbias_batch_stride == 0 ? 1 : forward.num_sequences;
+  const int64_t heads = args.dbias_head_stride == 0 ? 1 : forward.num_heads;
+  const int64_t size = batch * heads * forward.num_queries * forward.num_keys;
+  parallel_for(0, size, 65536, [&](int64_t begin, int64_t end) {
+    clear(static_cast<float*>(args.dbias) + begin, end - begin);
+  });
+}
+
+template <class Math>
+void backward(const AttentionBackwardArgs& args, const ParallelFor& parallel_for) {
+  using T = typename Math::Element;
+  const Problem problem = problem_of(args);
+  const AttentionArgs& forward = args.forward;
+  if (problem.bias_sum == BiasSum::kElements) clear_bias(problem, parallel_for);
+  const int64_t tiles = divide_up(forward.num_queries, kTile);
+  const int64_t row_elements = forward.num_heads * forward.value_dim;
+  parallel_for(0, forward.num_sequences * tiles, grain_rows(kTile * row_elements),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const Sequence sequence = sequence_of(problem, i / tiles);
+                   if (i % tiles < sequence.num_tiles()) {
+                     prepare_tile<T>(problem, sequence, i % tiles);
+                   }
+                 }
+               });
+  *reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit) = 0;
+  parallel_for(0, args.num_threads, 1,
+               [&](int64_t begin, int64_t) { run_units<Math>(problem, begin); });
+  if (args.dsinks != nullptr) sum_sinks(problem, parallel_for);
+  if (problem.bias_sum == BiasSum::kRows || problem.bias_sum == BiasSum::kKeys) {
+    sum_bias(problem, parallel_for);
+  }
+}
+
+}  // namespace
+
+}  // namespace gradient
+
+void attention_backward(const AttentionBackwardArgs& args, const ParallelFor& parallel_for) {
+  switch (args.forward.dtype) {
+    case DType::kFloat32:
+      return gradient::backward<gradient::FloatMath<float>>(args, parallel_for);
+    case DType::kBFloat16:
+#if defined(__AVX512BF16__)
+      return gradient::backward<gradient::PairMath>(args, parallel_for);
+#else
+      return gradient::backward<gradient::FloatMath<BFloat16>>(args, parallel_for);
+#endif
+    default:
+      return gradient::backward<gradient::FloatMath<Float16>>(args, parallel_for);
+  }
+}
+
+}  // namespace llmcore::cpu::LLMCORE_ISA

@@ -1,0 +1,333 @@
+// One tile of attention: some queries of one sequence, the query heads of some key/value heads, all
+// keys or a span of them. Shared by contiguous and paged attention; a Source says where keys and
+// values lie.
+//
+// The order in which a query's row is reduced is fixed by key positions alone. Blocks of 64 keys
+// from multiples of 64 on: scores, block maximum, weights, and the weighted values key by key.
+// Blocks of one span of kSpanKeys keys follow each other with a running maximum; spans, each begun
+// afresh, are merged in order, so that spans may be computed apart.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/attention_mask.h"
+#include "cpu/attention_softmax.h"
+#include "ops/attention.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+constexpr int64_t kSpanKeys = 1024;
+constexpr float kLog2E = 1.44269504088896341f;
+constexpr float kLn2 = 0.693147180559945309f;
+constexpr float kLowest = -3.40282347e38f;  // a maximum over nothing: finite, so x - x is 0
+
+// Keys and values of one sequence in memory of fixed strides.
+struct StridedRows {
+  const char* k;
+  const char* v;
+  int64_t k_token_bytes, v_token_bytes;
+  int64_t k_head_bytes, v_head_bytes;
+
+  void fill(int64_t begin, int64_t count, int64_t ahead, BlockRows& block) const {
+    block.count = count;
+    block.ahead = ahead;
+    for (int64_t j = 0; j < count + ahead; ++j) block.k[j] = k + (begin + j) * k_token_bytes;
+    for (int64_t j = 0; j < count; ++j) block.v[j] = v + (begin + j) * v_token_bytes;
+  }
+  bool heads_are_neighbours() const { return k_head_bytes < k_token_bytes; }
+  static constexpr bool kScaled = false;
+  void scales(int64_t, int64_t, int64_t, float*, float*) const {}
+};
+
+// Queries and query heads of one key/value head.
+struct Tile {
+  int64_t sequence;
+  int64_t kv_head;
+  int64_t first_token;  // of the sequence among packed queries
+  int64_t query_begin;
+  int64_t num_queries;
+  int64_t head_begin;  // a query head
+  int64_t num_heads;
+
+  int64_t rows() const { return num_queries * num_heads; }  // row = query * num_heads + head
+  int64_t query(int64_t row) const { return query_begin + row / num_heads; }
+  int64_t head(int64_t row) const { return head_begin + row % num_heads; }
+};
+
+// The tile of the same queries that belongs to the n-th next key/value head.
+inline Tile next_head(Tile tile, int64_t n, int64_t group) {
+  tile.kv_head += n;
+  tile.head_begin += n * group;
+  return tile;
+}
+
+// The running state of rows: maximum in powers of two, sum of 2^(score - maximum) by lane, weighted
+// values.
+struct RowState {
+  float* max;
+  float* sum;
+  float* out;
+};
+
+struct Workspace {
+  float* q;        // [rows][depth] lanes
+  float* keys;     // [key/value heads][depth][64]
+  float* values;   // [key/value heads][64][width]
+  float* scores;   // [kGroupRows][64]
+  float* weights;  // [kGroupRows][64], or as many pairs
+  RowState span;
+  RowState total;
+};
+
+template <bool kPairs>
+Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t parts,
+                       int64_t* num_bytes) {
+  const int64_t width = round_up(args.value_dim, kWidth);
+  const int64_t depth = round_up(lanes_of<kPairs>(args.head_dim), kWidth);
+  int64_t used = 0;
+  const auto take = [&](int64_t floats) {
+    float* at = reinterpret_cast<float*>(memory) + used;
+    used += round_up(floats, 16);
+    return at;
+  };
+  Workspace space;
+  space.q = take(rows * depth);
+  space.keys = take(parts * depth * kBlockKeys);
+  space.values = take(parts * kBlockKeys * width);
+  space.scores = take(kGroupRows * kBlockKeys);
+  space.weights = take(kGroupRows * kBlockKeys);
+  space.span = {take(rows), take(rows * kWidth), take(rows * width)};
+  space.total = {take(rows), take(rows * kWidth), take(rows * width)};
+  *num_bytes = used * 4;
+  return space;
+}
+
+// --- states --------------------------------------------------------------------------------------
+
+inline void clear(const RowState& state, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) state.max[r] = kLowest;
+  __builtin_memset(state.sum, 0, static_cast<size_t>(rows * kWidth) * 4);
+  __builtin_memset(state.out, 0, static_cast<size_t>(rows * width) * 4);
+}
+
+// Adds the later span to the total of the earlier ones.
+inline void merge(const RowState& total, const RowState& span, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float a = total.max[r], b = span.max[r], highest = a > b ? a : b;
+    float factors[kWidth] = {};
+    factors[0] = a - highest;
+    factors[1] = b - highest;
+    store(factors, power_of_two(load(factors)));
+    const VecF keep = splat(factors), add = splat(factors + 1);
+    float* sum = total.sum + r * kWidth;
+    store(sum, fused_multiply_add(load(span.sum + r * kWidth), add, load(sum) * keep));
+    float* out = total.out + r * width;
+    for (int64_t c = 0; c < width; c += kWidth) {
+      const VecF added = load(span.out + r * width + c);
+      store(out + c, fused_multiply_add(added, add, load(out + c) * keep));
+    }
+    total.max[r] = highest;
+  }
+}
+
+// The state before the first span: the sink's weight, or nothing.
+inline void begin_total(const AttentionArgs& args, const Tile& tile, const RowState& total,
+                        int64_t width) {
+  clear(total, tile.rows(), width);
+  if (args.sinks == nullptr) return;
+  for (int64_t r = 0; r < tile.rows(); ++r) {
+    const float sink = args.sinks[tile.head(r)];
+    if (sink < kLowest) continue;
+    total.max[r] = sink * kLog2E;
+    total.sum[r * kWidth] = 1.0f;
+  }
+}
+
+template <class T>
+void write_rows(const AttentionArgs& args, const Tile& tile, const RowState& total, int64_t width) {
+  for (int64_t r = 0; r < tile.rows(); ++r) {
+    const int64_t token = tile.first_token + tile.query(r), head = tile.head(r);
+    const HeadStrides& at = args.out_strides;
+    T* out =
+        static_cast<T*>(args.out) + tile.sequence * at.batch + token * at.token + head * at.head;
+    const float sum = sum_lanes(load(total.sum + r * kWidth));
+    const bool empty = sum == 0.0f;
+    const float divisor = empty ? 1.0f : sum;
+    const VecF divisors = splat(&divisor);
+    for (int64_t c = 0; c < args.value_dim; c += kWidth) {
+      const VecF value = load(total.out + r * width + c) / divisors;
+      if (c + kWidth <= args.value_dim) {
+        store(out + c, value);
+      } else {
+        store_tail(out + c, value, args.value_dim - c);
+      }
+    }
+    if (args.lse == nullptr) continue;
+    const int64_t row = args.cu_seqlens_q != nullptr
+                            ? head * args.cu_seqlens_q[args.num_sequences] + token
+                            : (tile.sequence * args.num_heads + head) * args.num_queries + token;
+    args.lse[row] = empty ? -__builtin_inff() : total.max[r] * kLn2 + __builtin_logf(sum);
+  }
+}
+
+// --- a tile --------------------------------------------------------------------------------------
+
+template <bool kPairs, class T>
+void load_queries(const AttentionArgs& args, const Tile& tile, float* q) {
+  const int64_t stride = round_up(lanes_of<kPairs>(args.head_dim), kWidth);
+  const HeadStrides& at = args.q_strides;
+  for (int64_t r = 0; r < tile.rows(); ++r) {
+    const T* from = static_cast<const T*>(args.q) + tile.sequence * at.batch +
+                    (tile.first_token + tile.query(r)) * at.token + tile.head(r) * at.head;
+    for (int64_t i = 0; i < lanes_of<kPairs>(args.head_dim); i += kWidth) {
+      store(q + r * stride + i, load_lanes<kPairs>(from, i, args.head_dim));
+    }
+  }
+}
+
+// The kept keys of a group of rows in one block.
+struct GroupBits {
+  uint64_t rows[kGroupRows];
+  uint64_t any;
+  uint64_t all;
+};
+
+inline GroupBits group_bits(const PairRules& rules, const Tile& tile, int64_t first, int64_t rows,
+                            int64_t key_begin) {
+  GroupBits found{{}, 0, ~uint64_t{0}};
+  int64_t query = -1;
+  for (int64_t r = 0; r < rows; ++r) {
+    const bool same = tile.query(first + r) == query;
+    query = tile.query(first + r);
+    found.rows[r] = same ? found.rows[r - 1] : keep_bits(rules, query, key_begin);
+    found.any |= found.rows[r];
+    found.all &= found.rows[r];
+  }
+  return found;
+}
+
+struct BlockScales {
+  float k[kBlockKeys];
+  float v[kBlockKeys];
+};
+
+// One group of rows meets the packed block at key_begin.
+template <bool kPairs>
+void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
+                  const Workspace& space, int64_t first, int64_t key_begin, bool is_full,
+                  const BlockScales* scales) {
+  const int64_t left = tile.rows() - first, rows = left < kGroupRows ? left : kGroupRows;
+  int64_t begin = 0, end = kBlockKeys;
+  GroupBits bits{};
+  if (!is_full) {
+    bits = group_bits(rules, tile, first, rows, key_begin);
+    if (bits.any == 0) return;
+    is_full = bits.all == ~uint64_t{0};
+    begin = __builtin_ctzll(bits.any);
+    end = kBlockKeys - __builtin_clzll(bits.any);
+  }
+  const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
+  const int64_t width = round_up(args.value_dim, kWidth);
+  float rescale[round_up(kGroupRows, kWidth)];
+  alignas(64) float drop[kGroupRows * kBlockKeys];
+  GroupScores group{.scores = space.scores,
+                    .weights = space.weights,
+                    .rescale = rescale,
+                    .bits = is_full ? nullptr : bits.rows,
+                    .factors = args.dropout > 0 ? drop : (scales != nullptr ? scales->v : nullptr),
+                    .factor_stride = args.dropout > 0 ? kBlockKeys : 0,
+                    .unit = args.scale * kLog2E,
+                    .begin = static_cast<int>(begin / kWidth),
+                    .end = static_cast<int>((end + kWidth - 1) / kWidth)};
+  score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth, group.begin,
+                      group.end, space.scores);
+  if (shapes_scores(args) || scales != nullptr || !(group.unit > 0)) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const ScoreRow row{tile.sequence, tile.head(first + r), tile.query(first + r),
+                         position_of(rules, tile.query(first + r)), key_begin};
+      shape_scores(args, row, scales != nullptr ? scales->k : nullptr, group.begin, group.end,
+                   rules.num_keys, space.scores + r * kBlockKeys);
+    }
+    group.unit = kLog2E;
+  }
+  for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
+    const int64_t row = tile.sequence * args.num_heads + tile.head(first + r);
+    dropout_factors(args, row, tile.query(first + r), key_begin, drop + r * kBlockKeys);
+  }
+  softmax_group<kPairs>(group, rows, space.span.max + first, space.span.sum + first * kWidth);
+  constexpr int64_t kStep = kPairs ? 2 : 1;
+  const ValueRange values{space.values, width, begin / kStep, (end + kStep - 1) / kStep};
+  value_group<kPairs>(space.weights, rescale, rows, values, space.span.out + first * width);
+}
+
+inline RowState state_from(const RowState& state, int64_t row, int64_t width) {
+  return {state.max + row, state.sum + row * kWidth, state.out + row * width};
+}
+
+// The part of the rows from `row` on.
+template <bool kPairs>
+Workspace rows_from(Workspace space, const AttentionArgs& args, int64_t row) {
+  space.q += row * round_up(lanes_of<kPairs>(args.head_dim), kWidth);
+  space.span = state_from(space.span, row, round_up(args.value_dim, kWidth));
+  return space;
+}
+
+// Keys [begin, end) of one span, end not beyond the last key, for the tile of num_parts key/value
+// heads from the first on, whose rows follow each other; leaves the result in space.span.
+template <bool kPairs, class KV, class Source>
+void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& first_tile,
+                 int64_t num_parts, const Source& source, const Workspace& space, int64_t begin,
+                 int64_t end) {
+  const int64_t group = args.num_heads / args.num_kv_heads, rows = first_tile.rows();
+  const int64_t query_end = first_tile.query_begin + first_tile.num_queries;
+  clear(space.span, rows * num_parts, round_up(args.value_dim, kWidth));
+  const BlockHeads heads{
+      .first = first_tile.kv_head,
+      .count = num_parts,
+      .k_bytes = source.k_head_bytes,
+      .v_bytes = source.v_head_bytes,
+      .packed_keys = round_up(lanes_of<kPairs>(args.head_dim), kWidth) * kBlockKeys,
+      .packed_values = kBlockKeys * round_up(args.value_dim, kWidth),
+      .are_neighbours = source.heads_are_neighbours()};
+  BlockRows block;
+  BlockScales scales;
+  for (int64_t key = begin; key < end; key += kBlockKeys) {
+    const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
+    const BlockKind kind = block_kind(rules, first_tile.query_begin, query_end, key, key + count);
+    if (kind == BlockKind::kSkip) continue;
+    const bool is_full = kind == BlockKind::kFull && count == kBlockKeys;
+    source.fill(key, count, left - count < kWidth ? left - count : kWidth, block);
+    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.keys, space.values);
+    for (int64_t part = 0; part < num_parts; ++part) {
+      const Tile tile = next_head(first_tile, part, group);
+      Workspace mine = rows_from<kPairs>(space, args, part * rows);
+      mine.keys += part * heads.packed_keys;
+      mine.values += part * heads.packed_values;
+      if constexpr (Source::kScaled) source.scales(tile.kv_head, key, count, scales.k, scales.v);
+      for (int64_t row = 0; row < rows; row += kGroupRows) {
+        attend_group<kPairs>(args, rules, tile, mine, row, key, is_full,
+                             Source::kScaled ? &scales : nullptr);
+      }
+    }
+  }
+}
+
+// All keys for the queries of a tile.
+template <bool kPairs, class T, class KV, class Source>
+void attend_tile(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
+                 const Source& source, const Workspace& space) {
+  const int64_t width = round_up(args.value_dim, kWidth);
+  const int64_t query_end = tile.query_begin + tile.num_queries;
+  load_queries<kPairs, T>(args, tile, space.q);
+  begin_total(args, tile, space.total, width);
+  for (int64_t begin = 0; begin < rules.num_keys; begin += kSpanKeys) {
+    const int64_t left = rules.num_keys - begin;
+    const int64_t end = begin + (left < kSpanKeys ? left : kSpanKeys);
+    if (block_kind(rules, tile.query_begin, query_end, begin, end) == BlockKind::kSkip) continue;
+    attend_span<kPairs, KV>(args, rules, tile, 1, source, space, begin, end);
+    merge(space.total, space.span, tile.rows(), width);
+  }
+  write_rows<T>(args, tile, space.total, width);
+}
+
+}  // namespace llmcore::cpu::LLMCORE_ISA

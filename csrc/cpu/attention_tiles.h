@@ -1,0 +1,366 @@
+// The arithmetic of attention on small tiles: blocks of keys and values are packed once, then meet
+// groups of up to kGroupRows query rows in registers.
+//
+// Packed numbers are 4-byte lanes: a float32, or two neighbouring bfloat16 for the dot instruction.
+//   keys    [depth][64]         lane (i, j): channel i, or channels 2i and 2i + 1, of key j
+//   values  [steps][width]      lane (j, c): channel c of key j, or of keys 2j and 2j + 1
+// So a score is one chain over channels and an output one chain over keys, whatever the tile.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/attention_mask.h"
+#include "cpu/vec.h"
+#include "cpu/vec_math.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+constexpr int kGroupRows = 6;
+constexpr int kBlockVectors = static_cast<int>(kBlockKeys) / kWidth;
+#if defined(__AVX512F__)
+constexpr int kTileVectors = 4;  // 6 x 4 accumulators, 4 operands and a broadcast: 29 of 32
+#else
+constexpr int kTileVectors = 2;  // 6 x 2 accumulators, 2 operands and a broadcast: 15 of 16
+#endif
+
+inline VecF splat(const float* p) {
+#if defined(__AVX512F__)
+  return (VecF)_mm512_set1_ps(*p);
+#elif defined(__AVX2__)
+  return (VecF)_mm256_broadcast_ss(p);
+#elif defined(__SSE2__)
+  return (VecF)_mm_set1_ps(*p);
+#else
+  VecF v;
+  for (int i = 0; i < kWidth; ++i) v[i] = *p;
+  return v;
+#endif
+}
+
+// Adds the product of two lanes of float32, or the two products of lanes of bfloat16 pairs.
+template <bool kPairs>
+inline VecF multiply_add(VecF a, VecF b, VecF sum) {
+#if defined(__AVX512BF16__)
+  if constexpr (kPairs) {
+    return (VecF)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+  }
+#endif
+  return fused_multiply_add(a, b, sum);
+}
+
+// --- packing -----------------------------------------------------------------------------------
+
+inline void transpose_lanes(VecF (&rows)[kWidth]) {
+#if defined(__AVX512F__)
+  __m512 a[16], b[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps((__m512)rows[i], (__m512)rows[i + 1]);
+    a[i + 1] = _mm512_unpackhi_ps((__m512)rows[i], (__m512)rows[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    for (int half = 0; half < 2; ++half) {
+      const __m512d low = _mm512_castps_pd(a[i + half]), high = _mm512_castps_pd(a[i + 2 + half]);
+      b[i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      b[i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {  // b[4 g + i]: columns i, 4 + i, 8 + i, 12 + i of rows 4 g ...
+    a[i] = _mm512_shuffle_f32x4(b[i], b[4 + i], 0x88);
+    a[4 + i] = _mm512_shuffle_f32x4(b[i], b[4 + i], 0xDD);
+    a[8 + i] = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0x88);
+    a[12 + i] = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0xDD);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    rows[i] = (VecF)_mm512_shuffle_f32x4(a[i], a[8 + i], 0x88);
+    rows[8 + i] = (VecF)_mm512_shuffle_f32x4(a[i], a[8 + i], 0xDD);
+    rows[4 + i] = (VecF)_mm512_shuffle_f32x4(a[4 + i], a[12 + i], 0x88);
+    rows[12 + i] = (VecF)_mm512_shuffle_f32x4(a[4 + i], a[12 + i], 0xDD);
+  }
+#elif defined(__AVX2__)
+  __m256 a[8], b[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_ps((__m256)rows[i], (__m256)rows[i + 1]);
+    a[i + 1] = _mm256_unpackhi_ps((__m256)rows[i], (__m256)rows[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+    b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xEE);
+    b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+    b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xEE);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    rows[i] = (VecF)_mm256_permute2f128_ps(b[i], b[4 + i], 0x20);
+    rows[4 + i] = (VecF)_mm256_permute2f128_ps(b[i], b[4 + i], 0x31);
+  }
+#elif defined(__SSE2__)
+  __m128 a = (__m128)rows[0], b = (__m128)rows[1], c = (__m128)rows[2], d = (__m128)rows[3];
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  rows[0] = (VecF)a;
+  rows[1] = (VecF)b;
+  rows[2] = (VecF)c;
+  rows[3] = (VecF)d;
+#else
+  VecF columns[kWidth] = {};
+  for (int i = 0; i < kWidth; ++i) {
+    for (int j = 0; j < kWidth; ++j) columns[i][j] = rows[j][i];
+  }
+  for (int i = 0; i < kWidth; ++i) rows[i] = columns[i];
+#endif
+}
+
+struct Int8 {
+  int8_t bits;
+};
+
+inline VecF load(const Int8* p) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (VecF)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+#elif defined(__AVX2__)
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return (VecF)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+#else
+  VecF v;
+  for (int i = 0; i < kWidth; ++i) v[i] = static_cast<float>(p[i].bits);
+  return v;
+#endif
+}
+
+// kWidth lanes from the start of a row that has them all.
+template <bool kPairs, class T>
+inline VecF load_whole_lanes(const T* row) {
+#if defined(__AVX512BF16__)
+  if constexpr (kPairs && sizeof(T) == 2) return load(reinterpret_cast<const float*>(row));
+  if constexpr (kPairs && sizeof(T) == 1) {
+    return (VecF)_mm512_cvtne2ps_pbh((__m512)load(row + kWidth), (__m512)load(row));
+  }
+#endif
+  return load(row);
+}
+
+// kWidth lanes from channel `at` on of a row of `count` channels; zeros beyond them.
+template <bool kPairs, class T>
+inline VecF load_lanes(const T* row, int64_t at, int64_t count) {
+#if defined(__AVX512BF16__)
+  if constexpr (kPairs) {
+    const int64_t first = 2 * at;
+    if constexpr (sizeof(T) == 2) {  // bfloat16 as it is
+      const int64_t left = count - first;
+      const __mmask32 there =
+          left >= 32 ? ~__mmask32{0} : (left > 0 ? (__mmask32{1} << left) - 1 : 0);
+      return (VecF)_mm512_maskz_loadu_epi16(there, row + first);
+    } else {
+      VecF half[2] = {};
+      for (int h = 0; h < 2; ++h) {
+        const int64_t left = count - first - h * kWidth;
+        if (left > 0)
+          half[h] = left >= kWidth ? load(row + first + h * kWidth)
+                                   : load_tail(row + first + h * kWidth, left);
+      }
+      return (VecF)_mm512_cvtne2ps_pbh((__m512)half[1], (__m512)half[0]);
+    }
+  }
+#endif
+  const int64_t left = count - at;
+  return left >= kWidth ? load(row + at) : load_tail(row + at, left);
+}
+
+template <bool kPairs>
+constexpr int64_t lanes_of(int64_t channels) {
+  return kPairs ? (channels + 1) / 2 : channels;
+}
+
+// A row of 64 weights.
+template <bool kPairs>
+constexpr int64_t weight_lanes() {
+  return lanes_of<kPairs>(kBlockKeys);
+}
+
+constexpr int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+// Where the tokens of one block lie: the first key/value head of each. `ahead` keys of the next
+// block are known too.
+struct BlockRows {
+  const char* k[kBlockKeys + kWidth];
+  const char* v[kBlockKeys];
+  int64_t count;
+  int64_t ahead;
+};
+
+template <bool kPairs, bool kWhole, class T>
+inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there, int64_t lane,
+                          int64_t channels, bool fetches, float* to) {
+  VecF tile[kWidth];
+#pragma GCC unroll 16
+  for (int j = 0; j < kWidth; ++j) {
+    if constexpr (kWhole) {
+      const int64_t at = offset + lane * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T));
+      tile[j] = load_whole_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + at));
+      // The next kWidth tokens, read next: hardware does not follow that many short streams.
+      if (fetches) __builtin_prefetch(rows[j + kWidth] + at, 0, 2);
+    } else {
+      tile[j] = j < there ? load_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + offset), lane,
+                                               channels)
+                          : VecF{};
+    }
+  }
+  transpose_lanes(tile);
+  const int64_t left = lanes_of<kPairs>(channels) - lane;
+  if (kWhole || left >= kWidth) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kWidth; ++j) store(to + j * kBlockKeys, tile[j]);
+  } else {
+    for (int j = 0; j < left; ++j) store(to + j * kBlockKeys, tile[j]);
+  }
+}
+
+// The tokens of `rows` [key, key + kWidth), of which those below `count` exist; `offset` is that of
+// the head in bytes. Missing ones are packed as zeros.
+template <bool kPairs, class T>
+void pack_keys(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
+               float* packed) {
+  const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
+  const int64_t there = rows.count - key;
+  const bool fetches = key + 2 * kWidth <= rows.count + rows.ahead;
+  int64_t i = 0;
+  for (; there >= kWidth && i + kWidth <= whole; i += kWidth) {
+    pack_key_tile<kPairs, true, T>(rows.k + key, offset, there, i, channels, fetches,
+                                   packed + i * kBlockKeys + key);
+  }
+  for (; i < depth; i += kWidth) {
+    pack_key_tile<kPairs, false, T>(rows.k + key, offset, there, i, channels, fetches,
+                                    packed + i * kBlockKeys + key);
+  }
+}
+
+// Two rows of values as lanes of pairs. Exact: both came from bfloat16 or from int8.
+inline VecF interleave(VecF first, VecF second) {
+  return (VecF)(((VecU)first >> 16) | ((VecU)second & 0xFFFF0000u));
+}
+
+// One step: the token `key`, or with pairs also the next, zeros if there is none.
+template <bool kPairs, class T>
+void pack_values(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
+                 float* packed) {
+  float* to = packed + key / (kPairs ? 2 : 1) * round_up(channels, kWidth);
+  const T* first = reinterpret_cast<const T*>(rows.v[key] + offset);
+  const bool has_second = kPairs && key + 1 < rows.count;
+  const T* second = has_second ? reinterpret_cast<const T*>(rows.v[key + 1] + offset) : first;
+  int64_t c = 0;
+  for (; c + kWidth <= channels; c += kWidth) {
+    VecF v = load(first + c);
+    if constexpr (kPairs) v = interleave(v, has_second ? load(second + c) : VecF{});
+    store(to + c, v);
+  }
+  if (c < channels) {
+    VecF v = load_tail(first + c, channels - c);
+    if constexpr (kPairs) {
+      v = interleave(v, has_second ? load_tail(second + c, channels - c) : VecF{});
+    }
+    store(to + c, v);
+  }
+}
+
+// Heads of one block: how far apart they are, in bytes, and their packed keys and values, in
+// floats.
+struct BlockHeads {
+  int64_t first, count;
+  int64_t k_bytes, v_bytes;
+  int64_t packed_keys, packed_values;
+  bool are_neighbours;  // in memory: then a token's heads are read before the next token
+};
+
+// Packs all heads of a block, in the order in which memory holds them. Keys beyond the block's
+// count are zeros up to the next vector.
+template <bool kPairs, class T>
+void pack_block(const BlockRows& rows, const BlockHeads& heads, int64_t head_dim, int64_t value_dim,
+                float* keys, float* values) {
+  const auto pack_k = [&](int64_t key, int64_t h) {
+    pack_keys<kPairs, T>(rows, key, (heads.first + h) * heads.k_bytes, head_dim,
+                         keys + h * heads.packed_keys);
+  };
+  const auto pack_v = [&](int64_t key, int64_t h) {
+    pack_values<kPairs, T>(rows, key, (heads.first + h) * heads.v_bytes, value_dim,
+                           values + h * heads.packed_values);
+  };
+  constexpr int64_t kStep = kPairs ? 2 : 1;
+  const int64_t outer = heads.are_neighbours ? 1 : heads.count;
+  const int64_t inner = heads.are_neighbours ? heads.count : 1;
+  for (int64_t g = 0; g < outer; ++g) {
+    for (int64_t key = 0; key < rows.count; key += kWidth) {
+      for (int64_t h = g; h < g + inner; ++h) pack_k(key, h);
+    }
+  }
+  for (int64_t g = 0; g < outer; ++g) {
+    for (int64_t key = 0; key < rows.count; key += kStep) {
+      for (int64_t h = g; h < g + inner; ++h) pack_v(key, h);
+    }
+  }
+}
+
+// --- products ------------------------------------------------------------------------------------
+
+// scores[r][64] of kRows rows and kVectors vectors of keys: q is [kRows][q_stride] lanes.
+template <bool kPairs, int kRows, int kVectors>
+void score_tile(const float* q, int64_t q_stride, const float* keys, int64_t depth, float* scores) {
+  VecF sums[kRows][kVectors] = {};
+  for (int64_t i = 0; i < depth; ++i) {
+    VecF k[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) k[v] = load(keys + i * kBlockKeys + v * kWidth);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+      const VecF value = splat(q + r * q_stride + i);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = multiply_add<kPairs>(k[v], value, sums[r][v]);
+    }
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) store(scores + r * kBlockKeys + v * kWidth, sums[r][v]);
+  }
+}
+
+// out[r][c] = out[r][c] * rescale[r] + sum_j weights[r][j] values[j][c] for kVectors vectors of c
+// and steps [begin, end): a row of weights is weight_lanes<kPairs>() lanes.
+template <bool kPairs, int kRows, int kVectors>
+void value_tile(const float* weights, const float* rescale, const float* values, int64_t width,
+                int64_t begin, int64_t end, float* out) {
+  VecF sums[kRows][kVectors];
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+    const VecF factor = splat(rescale + r);
+#pragma GCC unroll 4
+    for (int c = 0; c < kVectors; ++c) sums[r][c] = load(out + r * width + c * kWidth) * factor;
+  }
+  for (int64_t j = begin; j < end; ++j) {
+    VecF v[kVectors];
+#pragma GCC unroll 4
+    for (int c = 0; c < kVectors; ++c) v[c] = load(values + j * width + c * kWidth);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+      const VecF weight = splat(weights + r * weight_lanes<kPairs>() + j);
+#pragma GCC unroll 4
+      for (int c = 0; c < kVectors; ++c) {
+        sums[r][c] = multiply_add<kPairs>(v[c], weight, sums[r][c]);
+      }
+    }
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kVectors; ++c) store(out + r * width + c * kWidth, sums[r][c]);
+  }
+}
+
+}  // namespace llmcore::cpu::LLMCORE_ISA
