@@ -3,8 +3,15 @@
 // functions cpu::name. A kernel is `void name(const Args& args, const ParallelFor& parallel_for)`.
 #pragma once
 
+#include "ops/adamw.h"
+#include "ops/cross_entropy.h"
+#include "ops/global_norm.h"
 #include "ops/rms_norm.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X) \
-  X(rms_norm, RmsNormArgs)         \
+#define LLMCORE_FOR_EACH_KERNEL(X)                    \
+  X(adamw, AdamWArgs)                                 \
+  X(cross_entropy, CrossEntropyArgs)                  \
+  X(cross_entropy_backward, CrossEntropyBackwardArgs) \
+  X(global_norm, GlobalNormArgs)                      \
+  X(rms_norm, RmsNormArgs)                            \
   X(rms_norm_backward, RmsNormBackwardArgs)

@@ -4,6 +4,7 @@ from llmcore.ops.adamw import adamw_
 from llmcore.ops.attention import attention
 from llmcore.ops.backend import use_backend
 from llmcore.ops.cross_entropy import cross_entropy
+from llmcore.ops.global_norm import global_norm
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
@@ -15,6 +16,7 @@ __all__ = [
     "attention",
     "build_info",
     "cross_entropy",
+    "global_norm",
     "op_backends",
     "rms_norm",
     "rope",

@@ -6,6 +6,7 @@ from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
 from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
+from llmcore.ops.global_norm import BACKENDS as GLOBAL_NORM
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.sampling import BACKENDS as SAMPLE
@@ -18,6 +19,7 @@ _TABLES = {
     "attention": ATTENTION,
     "cross_entropy": CROSS_ENTROPY,
     "adamw_": ADAMW,
+    "global_norm": GLOBAL_NORM,
     "sample": SAMPLE,
 }
 
