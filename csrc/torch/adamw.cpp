@@ -12,6 +12,7 @@ namespace llmcore::door {
 
 namespace {
 
+using torch::headeronly::IntHeaderOnlyArrayRef;
 using torch::headeronly::ScalarType;
 using Tensors = std::vector<Tensor>;
 
@@ -25,20 +26,20 @@ void check_list(const char* name, const Tensors& list, const Tensors& params) {
        " tensors, got " + std::to_string(list.size()));
 }
 
-void check_tensor(const char* name, size_t idx, const Tensor& tensor, const Tensor& param,
+// The dispatcher has seen to the device: a tensor of another one would have chosen its kernels.
+void check_tensor(const char* name, size_t idx, const Tensor& tensor, IntHeaderOnlyArrayRef sizes,
                   ScalarType dtype) {
-  const auto sizes = tensor.sizes(), expected = param.sizes();
-  bool same = sizes.size() == expected.size() && !tensor.is_cuda();
-  for (size_t axis = 0; same && axis < sizes.size(); ++axis) same = sizes[axis] == expected[axis];
-  if (same && tensor.scalar_type() == dtype) return;
+  if (tensor.sizes() == sizes && tensor.scalar_type() == dtype) return;
   fail(std::string(name) + "[" + std::to_string(idx) +
-       "] must be of its weight's shape and device, and float32 or, a gradient, of its weight's "
-       "dtype; got another");
+       "] must be of its weight's shape, and float32 or, a gradient, of its weight's dtype; got "
+       "another");
 }
 
 // The lists as the kernel sees them. A tensor that is not contiguous is worked on as a copy.
 class StepTensors {
  public:
+  explicit StepTensors(size_t count) { views_.reserve(count); }
+
   void add(const Tensor& param, const Tensor& grad, const Tensor& exp_avg, const Tensor& exp_avg_sq,
            const Tensor* master) {
     AdamWTensor view{};
@@ -46,8 +47,7 @@ class StepTensors {
     view.numel = param.numel();
     view.first_block = num_blocks_;
     view.param = writable(param);
-    held_.push_back(packed(grad));
-    view.grad = held_.back().const_data_ptr();
+    view.grad = readable(grad);
     view.exp_avg = static_cast<float*>(writable(exp_avg));
     view.exp_avg_sq = static_cast<float*>(writable(exp_avg_sq));
     view.master = master == nullptr ? nullptr : static_cast<float*>(writable(*master));
@@ -63,6 +63,12 @@ class StepTensors {
   int64_t num_blocks() const { return num_blocks_; }
 
  private:
+  const void* readable(const Tensor& tensor) {
+    if (tensor.is_contiguous()) return tensor.const_data_ptr();
+    held_.push_back(torch::stable::contiguous(tensor));
+    return held_.back().const_data_ptr();
+  }
+
   void* writable(const Tensor& tensor) {
     if (tensor.is_contiguous()) return tensor.mutable_data_ptr();
     copies_.emplace_back(tensor, torch::stable::contiguous(tensor));
@@ -102,16 +108,16 @@ void adamw_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs
   if (!masters.empty()) check_list("masters", masters, params);
   check_hyper(step, beta1, beta2);
   for (size_t i = 0; i < params.size(); ++i) {
-    check_tensor("params", i, params[i], params[i], params[i].scalar_type());
-    check_tensor("grads", i, grads[i], params[i], params[i].scalar_type());
-    check_tensor("exp_avgs", i, exp_avgs[i], params[i], ScalarType::Float);
-    check_tensor("exp_avg_sqs", i, exp_avg_sqs[i], params[i], ScalarType::Float);
+    const IntHeaderOnlyArrayRef sizes = params[i].sizes();
+    check_tensor("grads", i, grads[i], sizes, params[i].scalar_type());
+    check_tensor("exp_avgs", i, exp_avgs[i], sizes, ScalarType::Float);
+    check_tensor("exp_avg_sqs", i, exp_avg_sqs[i], sizes, ScalarType::Float);
     if (!masters.empty() && masters[i].numel() > 0) {
-      check_tensor("masters", i, masters[i], params[i], ScalarType::Float);
+      check_tensor("masters", i, masters[i], sizes, ScalarType::Float);
     }
     dtype_of("adamw_", "params", params[i]);
   }
-  StepTensors tensors;
+  StepTensors tensors(params.size());
   for (size_t i = 0; i < params.size(); ++i) {
     const bool has_master = !masters.empty() && masters[i].numel() > 0;
     tensors.add(params[i], grads[i], exp_avgs[i], exp_avg_sqs[i],
@@ -123,9 +129,7 @@ void adamw_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs
               .num_blocks = tensors.num_blocks(),
               .grad_scale = static_cast<float>(scale_of(grad_scale)),
               .keep = static_cast<float>(1.0 - lr * weight_decay),
-              .beta1 = static_cast<float>(beta1),
               .grad_share = static_cast<float>(1.0 - beta1),
-              .beta2 = static_cast<float>(beta2),
               .square_share = static_cast<float>(1.0 - beta2),
               .root_scale = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(beta2, power))),
               .step_size = static_cast<float>(lr / (1.0 - std::pow(beta1, power))),

@@ -15,17 +15,14 @@ namespace {
 Tensor global_norm(const std::vector<Tensor>& tensors) {
   std::vector<Tensor> held;  // packed copies live until the kernel is done
   std::vector<GlobalNormTensor> views;
-  held.reserve(tensors.size());
   views.reserve(tensors.size());
   int64_t num_blocks = 0;
   for (const Tensor& tensor : tensors) {
     const DType dtype = dtype_of("global_norm", "tensors", tensor);
-    if (tensor.is_cuda()) {
-      throw std::runtime_error("global_norm: tensors must be on the CPU, got a CUDA tensor");
-    }
-    held.push_back(packed(tensor));
     const int64_t numel = tensor.numel();
-    views.push_back({held.back().const_data_ptr(), numel, num_blocks, dtype});
+    if (!tensor.is_contiguous()) held.push_back(torch::stable::contiguous(tensor));
+    const Tensor& whole = tensor.is_contiguous() ? tensor : held.back();
+    views.push_back({whole.const_data_ptr(), numel, num_blocks, dtype});
     num_blocks += (numel + kGlobalNormBlock - 1) / kGlobalNormBlock;
   }
   Tensor norm = torch::stable::empty({}, torch::headeronly::ScalarType::Float);

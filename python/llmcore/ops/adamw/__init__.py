@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from llmcore.ops.adamw.pytorch import adamw_torch_
 from llmcore.ops.adamw.reference import Weight, adamw_reference_
@@ -67,7 +68,7 @@ def adamw_(
         return
     weights, masters = split_weights(params)
     chosen = choose("adamw_", BACKENDS, weights[0].device.type)
-    if chosen == NATIVE and all(weight.dtype != torch.float64 for weight in weights):
+    if chosen == NATIVE and weights[0].dtype != torch.float64:
         lists = (weights, list(grads), list(exp_avgs), list(exp_avg_sqs), masters)
         scale = scale_tensor(grad_scale)
         try:
@@ -75,6 +76,8 @@ def adamw_(
         except RuntimeError:  # nothing was changed: name what is wrong
             _check(params, grads, exp_avgs, exp_avg_sqs)
             raise
+        if not torch.compiler.is_compiling():  # autograd shall see a weight that it saved change
+            increment_version(weights)
         return
     _check(params, grads, exp_avgs, exp_avg_sqs)
     step_fn = adamw_torch_ if chosen == TORCH else adamw_reference_

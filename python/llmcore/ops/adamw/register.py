@@ -2,6 +2,7 @@
 its arguments; its schema is in csrc/torch."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,12 +16,11 @@ adamw_native_ = torch.ops.llmcore.adamw_.default
 
 def split_weights(params: Sequence[Weight]) -> tuple[list[Tensor], list[Tensor]]:
     """Parameters, and per parameter its master or an empty tensor; no masters at all: []."""
-    plain = [weight for weight in params if isinstance(weight, Tensor)]
-    if len(plain) == len(params):
-        return plain, []
+    if not any(isinstance(weight, (tuple, list)) for weight in params):
+        return list(cast(Sequence[Tensor], params)), []
     weights, masters = [], []
     for weight in params:
-        param, master = (weight, torch.empty(0)) if isinstance(weight, Tensor) else weight
+        param, master = weight if isinstance(weight, (tuple, list)) else (weight, torch.empty(0))
         weights.append(param)
         masters.append(master)
     return weights, masters

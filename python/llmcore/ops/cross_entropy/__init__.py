@@ -9,7 +9,11 @@ from torch import Tensor
 from llmcore.ops.backend import NATIVE, TORCH, choose
 from llmcore.ops.cross_entropy.pytorch import cross_entropy_torch
 from llmcore.ops.cross_entropy.reference import cross_entropy_reference
-from llmcore.ops.cross_entropy.register import cross_entropy_native, cross_entropy_no_grad_native
+from llmcore.ops.cross_entropy.register import (
+    CrossEntropy,
+    cross_entropy_native,
+    cross_entropy_no_grad_native,
+)
 from llmcore.ops.shape_check import dtype_error, shape_error
 from llmcore.shapes import IGNORE_INDEX
 
@@ -82,9 +86,10 @@ def _run(
     if chosen == NATIVE and logits.dtype != torch.float64:
         options = (ignore_index, label_smoothing, z_loss, softcap)
         if torch.is_grad_enabled() and logits.requires_grad:
-            losses: Tensor = cross_entropy_native(logits, labels, *options)[0]
-            return losses
-        return cross_entropy_no_grad_native(logits, labels, *options)
+            if torch.compiler.is_compiling():
+                return _losses(cross_entropy_native(logits, labels, *options))
+            return CrossEntropy.apply(logits, labels, *options)
+        return _losses(cross_entropy_no_grad_native(logits, labels, *options))
     plain = cross_entropy_torch if chosen == TORCH else cross_entropy_reference
     return plain(
         logits,
@@ -94,3 +99,7 @@ def _run(
         z_loss=z_loss,
         softcap=softcap,
     )
+
+
+def _losses(losses_and_lse: tuple[Tensor, Tensor]) -> Tensor:
+    return losses_and_lse[0]

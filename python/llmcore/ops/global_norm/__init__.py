@@ -35,13 +35,23 @@ def global_norm(tensors: Sequence[Float[Tensor, "..."]]) -> Float[Tensor, ""]:
     the sizes alone; the result is float32 (float64 where a tensor is). NaN and infinity show.
     Source: Pascanu et al. 2013, arXiv:1211.5063, where gradients are clipped by it.
     """
-    for idx, tensor in enumerate(tensors):
-        if not tensor.dtype.is_floating_point:
-            raise dtype_error("global_norm", f"tensors[{idx}]", "a float dtype", tensor)
     if not tensors:
         return torch.zeros(())
     chosen = choose("global_norm", BACKENDS, tensors[0].device.type)
-    if chosen == NATIVE and all(tensor.dtype != torch.float64 for tensor in tensors):
-        norm: Tensor = global_norm_native(list(tensors))
+    if chosen == NATIVE and tensors[0].dtype != torch.float64:
+        try:
+            norm: Tensor = global_norm_native(list(tensors))
+        except RuntimeError:
+            _check(tensors)
+            raise
         return norm
+    _check(tensors)
     return global_norm_torch(tensors) if chosen == TORCH else global_norm_reference(tensors)
+
+
+def _check(tensors: Sequence[Tensor]) -> None:
+    for idx, tensor in enumerate(tensors):
+        if not tensor.dtype.is_floating_point:
+            raise dtype_error("global_norm", f"tensors[{idx}]", "a float dtype", tensor)
+        if (tensor.dtype == torch.float64) != (tensors[0].dtype == torch.float64):
+            raise dtype_error("global_norm", f"tensors[{idx}]", "all or none float64", tensor)

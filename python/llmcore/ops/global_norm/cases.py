@@ -20,11 +20,11 @@ def cases(dtype: torch.dtype) -> list[OpCase]:
     wide = normal(9, 40, dtype=dtype)
     return [
         OpCase(name="one", args=(_list([(1,)], dtype),)),
-        OpCase(name="sizes", args=(_list([(1,), (31,), (), (33, 3), (4099,)], dtype),)),
+        OpCase(name="sizes", args=(_list([(1,), (31,), (33, 3), (4099,)], dtype),)),
         OpCase(name="blocks", args=(_list([(8192,), (0,), (8193,), (2, 3, 9000)], dtype),)),
         OpCase(name="tiny", args=(tiny,)),
         OpCase(name="huge", args=(huge,)),
-        OpCase(name="strided", args=([wide[:, 3:20], wide.t()],)),
+        OpCase(name="strided", args=([wide[:, 3:20], wide.t(), wide[0, 0]],)),
         OpCase(name="no elements", args=(_list([(0, 3), (0,)], dtype),)),
         OpCase(name="none", args=([],)),
     ]
