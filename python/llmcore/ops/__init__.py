@@ -5,6 +5,7 @@ from llmcore.ops.attention import attention
 from llmcore.ops.backend import use_backend
 from llmcore.ops.cross_entropy import cross_entropy
 from llmcore.ops.global_norm import global_norm
+from llmcore.ops.linear_cross_entropy import linear_cross_entropy
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
@@ -17,6 +18,7 @@ __all__ = [
     "build_info",
     "cross_entropy",
     "global_norm",
+    "linear_cross_entropy",
     "op_backends",
     "rms_norm",
     "rope",

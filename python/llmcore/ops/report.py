@@ -7,6 +7,7 @@ from llmcore.ops.adamw import BACKENDS as ADAMW
 from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
 from llmcore.ops.global_norm import BACKENDS as GLOBAL_NORM
+from llmcore.ops.linear_cross_entropy import BACKENDS as LINEAR_CROSS_ENTROPY
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.sampling import BACKENDS as SAMPLE
@@ -18,6 +19,7 @@ _TABLES = {
     "swiglu": SWIGLU,
     "attention": ATTENTION,
     "cross_entropy": CROSS_ENTROPY,
+    "linear_cross_entropy": LINEAR_CROSS_ENTROPY,
     "adamw_": ADAMW,
     "global_norm": GLOBAL_NORM,
     "sample": SAMPLE,

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from llmcore.ops.backend import NATIVE, TORCH, choose
+from llmcore.ops.cross_entropy.label_error import label_error
 from llmcore.ops.cross_entropy.pytorch import cross_entropy_torch
 from llmcore.ops.cross_entropy.reference import cross_entropy_reference
 from llmcore.ops.cross_entropy.register import (
@@ -69,9 +70,7 @@ def cross_entropy(
     try:
         return _run(chosen, logits, labels, ignore_index, label_smoothing, z_loss, softcap)
     except RuntimeError as error:
-        if "out of bounds" not in str(error):
-            raise
-        raise IndexError(str(error).splitlines()[0]) from None
+        raise label_error("cross_entropy", error) from None
 
 
 def _run(
