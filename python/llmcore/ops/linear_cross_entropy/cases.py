@@ -15,7 +15,13 @@ from llmcore.shapes import IGNORE_INDEX
 def _inputs(n: int, c: int, v: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(n)
     labels = torch.randint(v, (n,), generator=generator)
+    if dtype != torch.float32:  # logits that bfloat16 holds exactly, as losses are float32
+        return normal(n, c, dtype=dtype).sign(), _quarters(v, c, dtype=dtype, seed=1), labels
     return normal(n, c, dtype=dtype), normal(v, c, dtype=dtype, seed=1) / 4, labels
+
+
+def _quarters(*shape: int, dtype: torch.dtype, seed: int) -> Tensor:
+    return (2 * normal(*shape, seed=seed)).round().clamp(-4, 4).to(dtype) / 4
 
 
 def cases(dtype: torch.dtype) -> list[OpCase]:
@@ -26,15 +32,15 @@ def cases(dtype: torch.dtype) -> list[OpCase]:
     hidden, weight, labels = _inputs(300, 24, 65, dtype)
     labels[::3] = IGNORE_INDEX
     args = (hidden, weight, labels)
-    bias = normal(65, dtype=dtype, seed=2)
+    bias = _quarters(65, dtype=dtype, seed=2)
     token_weights = normal(300, seed=3).abs()
     found.append(OpCase(name="two chunks", args=args))
     found.append(OpCase(name="bias", args=args, kwargs={"bias": bias}))
     found.append(OpCase(name="weighted", args=args, kwargs={"token_weights": token_weights}))
     options = {"label_smoothing": 0.1, "z_loss": 1e-3, "softcap": 3.0}
     found.append(OpCase(name="all", args=args, kwargs=options | {"bias": bias}))
-    turned = normal(24, 40, dtype=dtype).t()
-    strided = (turned, normal(65, 48, dtype=dtype, seed=1)[:, 5:29] / 4, labels[:40])
+    turned = normal(24, 40, dtype=dtype).sign().t()
+    strided = (turned, _quarters(65, 48, dtype=dtype, seed=1)[:, 5:29], labels[:40])
     found.append(OpCase(name="strided", args=strided))
     found.append(OpCase(name="empty", args=(hidden[:0], weight, labels[:0])))
     return found
