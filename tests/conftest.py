@@ -16,6 +16,21 @@ REPO_ROOT = Path(__file__).resolve().parent.parent
 install_import_hook("llmcore", "beartype.beartype")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        choices=("reference", "torch", "native"),
+        help="force one backend of llmcore.ops in every test and every process that tests start",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The variable reaches the commands and workers that tests start; llmcore is not yet there."""
+    backend = config.getoption("--backend")
+    if backend:
+        os.environ["LLMCORE_BACKEND"] = backend
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_torch_thread() -> Iterator[None]:
     """Toy models gain nothing from a second thread, and spin for minutes on a busy machine."""
