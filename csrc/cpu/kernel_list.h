@@ -6,6 +6,9 @@
 #include "ops/activation.h"
 #include "ops/attention.h"
 #include "ops/layer_norm.h"
+#include "ops/adamw.h"
+#include "ops/cross_entropy.h"
+#include "ops/global_norm.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
@@ -19,3 +22,10 @@
   X(rms_norm, RmsNormArgs)                       \
   X(rms_norm_backward, RmsNormBackwardArgs)      \
   X(rope, RopeArgs)
+#define LLMCORE_FOR_EACH_KERNEL(X)                    \
+  X(adamw, AdamWArgs)                                 \
+  X(cross_entropy, CrossEntropyArgs)                  \
+  X(cross_entropy_backward, CrossEntropyBackwardArgs) \
+  X(global_norm, GlobalNormArgs)                      \
+  X(rms_norm, RmsNormArgs)                            \
+  X(rms_norm_backward, RmsNormBackwardArgs)

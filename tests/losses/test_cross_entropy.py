@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from llmcore.errors import ShapeError
-from llmcore.losses import token_cross_entropy
+from llmcore.losses import linear_token_cross_entropy, token_cross_entropy
 from llmcore.shapes import IGNORE_INDEX
 
 
@@ -73,3 +73,32 @@ def test_label_smoothing_mixes_in_the_uniform_target() -> None:
 def test_wrong_labels_shape_is_named() -> None:
     with pytest.raises(ShapeError, match=r"labels must be \(3,\), got \(4,\)"):
         inspect.unwrap(token_cross_entropy)(torch.zeros(3, 5), torch.zeros(4, dtype=torch.int64))
+
+
+def test_fused_with_the_projection_it_is_the_same() -> None:
+    generator = torch.Generator().manual_seed(4)
+    hidden = torch.randn(2, 3, 8, generator=generator, requires_grad=True)
+    weight = torch.randn(11, 8, generator=generator, requires_grad=True)
+    labels = torch.tensor([[0, 1, IGNORE_INDEX], [10, 2, 3]])
+    fused = linear_token_cross_entropy(hidden, weight, labels, z_loss=1e-3)
+    plain = token_cross_entropy(hidden @ weight.t(), labels, z_loss=1e-3)
+    assert fused.num_tokens == plain.num_tokens == 5
+    torch.testing.assert_close(fused.loss_sum, plain.loss_sum, rtol=1e-6, atol=0)
+    got = torch.autograd.grad(fused.loss_sum / 5, (hidden, weight))
+    expected = torch.autograd.grad(plain.loss_sum / 5, (hidden, weight))
+    for ours, theirs in zip(got, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_the_z_loss_of_palm() -> None:
+    # facts 9.5: logits [2, 1, 0] have ln Z = 2.40760596444 and 1e-4 ln^2 Z = 5.796566e-4.
+    logits, label = torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([1])
+    plain = token_cross_entropy(logits, label).loss_sum
+    added = token_cross_entropy(logits, label, z_loss=1e-2).loss_sum - plain
+    assert float(added) == pytest.approx(5.796566e-2, rel=1e-5)
+
+
+def test_wrong_labels_shape_of_the_fused_loss_is_named() -> None:
+    wrong = (torch.zeros(3, 5), torch.zeros(7, 5), torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(ShapeError, match=r"labels must be \(3,\), got \(4,\)"):
+        inspect.unwrap(linear_token_cross_entropy)(*wrong)

@@ -101,3 +101,31 @@ def test_the_state_of_another_model_is_refused():
     wide = AdamW(nn.Linear(3, 5).named_parameters(), OptimConfig())
     with pytest.raises(CheckpointError, match=r"exp_avg.weight' must be \(5, 2\), got \(5, 3\)"):
         narrow.load_state_tensors(wide.state_tensors())
+
+
+def test_scaled_inside_the_step_or_before_it_is_the_same():
+    inside, before = small_model(), small_model()
+    first = AdamW(inside.named_parameters(), OptimConfig())
+    second = AdamW(before.named_parameters(), OptimConfig())
+
+    def scale_before(step: int) -> None:
+        for param in before.parameters():
+            param.grad *= 0.25  # a power of two: exact
+        second.step(lr=0.01)
+
+    train(inside, lambda step: first.step(lr=0.01, grad_scale=0.25**1), num_steps=1)
+    train(before, scale_before, num_steps=1)
+    for own, other in zip(inside.parameters(), before.parameters(), strict=True):
+        assert torch.equal(own, other)
+
+
+def test_bfloat16_weights_take_steps_below_their_resolution():
+    weight = nn.Parameter(torch.ones(4, 4, dtype=torch.bfloat16))
+    optimizer = AdamW([("w", weight)], OptimConfig(weight_decay=0.0))
+    for _ in range(64):  # each step is 1e-4; the next bfloat16 below 1 is 1 - 2^-8 = 1 - 3.9e-3
+        weight.grad = torch.ones_like(weight)
+        optimizer.step(lr=1e-4)
+    assert weight[0, 0].item() == 1 - 2**-8 * 2
+    state = optimizer.state_tensors()
+    assert state["master.w"].dtype == state["exp_avg.w"].dtype == torch.float32
+    assert state["master.w"][0, 0].item() == pytest.approx(1 - 64e-4, rel=1e-5)

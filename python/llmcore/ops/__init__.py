@@ -10,6 +10,8 @@ from llmcore.ops.geglu import geglu
 from llmcore.ops.gelu import gelu
 from llmcore.ops.relu2 import relu2
 from llmcore.ops.layer_norm import layer_norm
+from llmcore.ops.global_norm import global_norm
+from llmcore.ops.linear_cross_entropy import linear_cross_entropy
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
@@ -27,6 +29,8 @@ __all__ = [
     "geglu",
     "gelu",
     "layer_norm",
+    "global_norm",
+    "linear_cross_entropy",
     "op_backends",
     "relu2",
     "rms_norm",

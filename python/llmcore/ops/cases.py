@@ -54,4 +54,4 @@ class OpSpec:
 def normal(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
     """Draw standard normal numbers from an own generator, so that a case never changes."""
     generator = torch.Generator().manual_seed(seed + 7919 * sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float32).to(dtype)
+    return torch.randn(shape, generator=generator, dtype=torch.float32).to(dtype)

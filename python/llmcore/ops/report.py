@@ -12,6 +12,8 @@ from llmcore.ops.geglu import BACKENDS as GEGLU
 from llmcore.ops.gelu import BACKENDS as GELU
 from llmcore.ops.relu2 import BACKENDS as RELU2
 from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
+from llmcore.ops.global_norm import BACKENDS as GLOBAL_NORM
+from llmcore.ops.linear_cross_entropy import BACKENDS as LINEAR_CROSS_ENTROPY
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.rope_ import BACKENDS as ROPE_IN_PLACE
@@ -31,7 +33,9 @@ _TABLES = {
     "relu2": RELU2,
     "attention": ATTENTION,
     "cross_entropy": CROSS_ENTROPY,
+    "linear_cross_entropy": LINEAR_CROSS_ENTROPY,
     "adamw_": ADAMW,
+    "global_norm": GLOBAL_NORM,
     "sample": SAMPLE,
 }
 

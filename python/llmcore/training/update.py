@@ -3,7 +3,7 @@
 import math
 
 from llmcore.errors import TrainingError
-from llmcore.optim import OptimConfig, clip_grad_norm_, warmup_cosine
+from llmcore.optim import OptimConfig, clip_scale, grad_norm, warmup_cosine
 from llmcore.training.state import TrainState
 
 
@@ -25,11 +25,12 @@ def apply_update(state: TrainState, optim: OptimConfig, *, num_steps: int) -> di
         warmup_steps=optim.warmup_steps,
         num_steps=num_steps,
     )
-    grad_norm = clip_grad_norm_(state.model.parameters(), optim.max_grad_norm)
-    require_finite("gradient norm", grad_norm, state)
-    state.optimizer.step(lr=lr)
+    norm = grad_norm(state.model.parameters())
+    require_finite("gradient norm", norm, state)
+    # The step scales the gradients as it reads them: clipping takes no pass of its own.
+    state.optimizer.step(lr=lr, grad_scale=clip_scale(norm, optim.max_grad_norm))
     state.optimizer.zero_grad()
-    return {"lr": lr, "grad_norm": grad_norm}
+    return {"lr": lr, "grad_norm": norm}
 
 
 def require_finite(name: str, value: float, state: TrainState) -> None:

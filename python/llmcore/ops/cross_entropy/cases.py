@@ -27,7 +27,16 @@ def cases(dtype: torch.dtype) -> list[OpCase]:
     labels[::3] = IGNORE_INDEX
     found.append(OpCase(name="ignored", args=(logits, labels)))
     found.append(OpCase(name="smooth", args=(logits, labels), kwargs={"label_smoothing": 0.1}))
+    found.append(OpCase(name="z-loss", args=(logits, labels), kwargs={"z_loss": 1e-2}))
+    found.append(OpCase(name="softcap", args=(10 * logits, labels), kwargs={"softcap": 30.0}))
+    both = {"label_smoothing": 0.2, "z_loss": 1e-3, "softcap": 5.0}
+    found.append(OpCase(name="all", args=_inputs(7, 2051, dtype), kwargs=both))
     found.append(OpCase(name="large", args=(100 * logits, labels)))
+    masked = logits.clone()
+    masked[:, 5:60] = -torch.inf
+    found.append(OpCase(name="masked", args=(masked, labels.clamp(max=4))))
+    wide = 3 * normal(17, 130, dtype=dtype)
+    found.append(OpCase(name="sliced", args=(wide[:, 3:68], labels)))
     found.append(OpCase(name="transposed", args=(normal(65, 17, dtype=dtype).t(), labels)))
     found.append(OpCase(name="empty", args=(logits[:0], labels[:0])))
     return found
@@ -39,6 +48,7 @@ def wrong() -> list[WrongCase]:
         WrongCase(name="rank", args=(logits[0], labels), error=ShapeError),
         WrongCase(name="length", args=(logits, labels[:3]), error=ShapeError),
         WrongCase(name="dtype", args=(logits, labels.int()), error=DtypeError),
+        WrongCase(name="label", args=(logits, labels + 9), error=IndexError),
     ]
 
 
@@ -48,8 +58,10 @@ def _dispatcher(
     *,
     ignore_index: int = IGNORE_INDEX,
     label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float = 0.0,
 ) -> tuple[Any, ...]:
-    return (logits, labels, ignore_index, label_smoothing)
+    return (logits, labels, ignore_index, label_smoothing, z_loss, softcap)
 
 
 SPEC = OpSpec(
