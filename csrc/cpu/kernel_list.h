@@ -4,7 +4,9 @@
 #pragma once
 
 #include "ops/rms_norm.h"
+#include "ops/sampling.h"
 
 #define LLMCORE_FOR_EACH_KERNEL(X) \
   X(rms_norm, RmsNormArgs)         \
-  X(rms_norm_backward, RmsNormBackwardArgs)
+  X(rms_norm_backward, RmsNormBackwardArgs) \
+  X(sample, SamplingArgs)
