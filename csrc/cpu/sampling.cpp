@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kBlock = 512;  // scores per partial sum of an untruncated row
 constexpr double kLn2 = 0.69314718055994530942;
-constexpr double kTwo40 = 1099511627776.0, kTwo53 = 9007199254740992.0;
+constexpr double kTwo53 = 9007199254740992.0;
 __extension__ typedef unsigned __int128 Wide;
 
 struct Scratch {
@@ -25,12 +25,11 @@ struct Scratch {
 };
 
 Scratch scratch_for(int64_t vocab) {
-  const int64_t room = (vocab + kStep + 15) / 16 * 16;
+  const int64_t room = (vocab + 2 * kStep + 15) / 16 * 16;
   const int64_t num_blocks = (vocab + kBlock - 1) / kBlock;
   Scratch s;
-  s.found.weights = static_cast<uint64_t*>(thread_scratch(room * 32 + num_blocks * 8));
-  s.found.keys = reinterpret_cast<double*>(s.found.weights + room);
-  s.found.ids = reinterpret_cast<uint32_t*>(s.found.keys + room);
+  s.found.weights = static_cast<uint64_t*>(thread_scratch(room * 24 + num_blocks * 8));
+  s.found.ids = reinterpret_cast<uint32_t*>(s.found.weights + room);
   s.found.active = s.found.ids + room;
   s.found.scores = reinterpret_cast<float*>(s.found.active + room);
   s.scores = s.found.scores + room;
@@ -51,6 +50,11 @@ struct Row {
   bool is_cut;     // whether scratch->found holds the row
   uint64_t total;  // sum of weights, once known; 0 before
 };
+
+Weighing weighing_of(double top, double temperature, int64_t vocab) {
+  const double inverse = 1.0 / temperature <= 1e300 ? 1.0 / temperature : 1e300;
+  return {top, inverse, inverse * kLog2E, weight_bits(vocab)};
+}
 
 uint64_t sum_of(const uint64_t* weights, int64_t n) {
   uint64_t sum = 0;
@@ -114,15 +118,17 @@ void keep_top_p(Row& row) {
     find_from(row, spare > 0.5 ? spare : 0.5);
     if (sum_of(found.weights, found.n) < target) find_from(row, 0.5);
   }
-  order_by_score(found);
-  keep_prefix(found, smallest_prefix(found.keys, found.weights, found.n, target, found.active));
+  keep_prefix(ByScore{}, found,
+              shortest_prefix(ByScore{}, found.scores, found.weights, found.n, target,
+                              found.active));
 }
 
 void keep_min_p(Row& row) {
   if (!(row.params.min_p > 0)) return;
-  const double least = row.params.min_p * static_cast<double>(int64_t{1} << row.weighing.bits);
-  if (!row.is_cut) find_from(row, least > 1 ? least - 0.5 : 0.5);
-  keep_weights_from(row.scratch->found, least > 1 ? least : 1);
+  const double least =
+      __builtin_ceil(row.params.min_p * static_cast<double>(int64_t{1} << row.weighing.bits));
+  if (!row.is_cut) find_from(row, least - 0.5);
+  keep_weights_from(row.scratch->found, static_cast<uint64_t>(least));
 }
 
 void keep_typical(Row& row) {
@@ -131,15 +137,12 @@ void keep_typical(Row& row) {
   if (!row.is_cut) find_from(row, 0.5);
   keep_weights_from(found, 1);
   const uint64_t total = sum_of(found.weights, found.n);
-  const uint64_t weighted = sum_weighted_distances(found.scores, found.n, row.weighing);
-  const double mean = static_cast<double>(weighted) / static_cast<double>(total);
-  for (int64_t i = 0; i < found.n; ++i) {
-    const double from_mean = distance(found.scores[i], row.weighing) + mean;
-    const double magnitude = from_mean < 0 ? -from_mean : from_mean;
-    found.keys[i] = static_cast<double>(static_cast<int64_t>(magnitude * kTwo40));
-  }
+  const uint64_t weighted = sum_weighted_exponents(found.scores, found.n, row.weighing);
+  const ByLikeness order{row.weighing,
+                         static_cast<double>(weighted) / static_cast<double>(total)};
   const uint64_t target = target_of(row.params.typical_p, total);
-  keep_prefix(found, smallest_prefix(found.keys, found.weights, found.n, target, found.active));
+  keep_prefix(order, found,
+              shortest_prefix(order, found.scores, found.weights, found.n, target, found.active));
 }
 
 // floor(u * total / 2^53)
@@ -201,7 +204,8 @@ struct LogSoftmax {
 
   float operator()(float score) const {
     if (score == -__builtin_inff()) return -__builtin_inff();
-    return static_cast<float>(distance(score, weighing) - log_sum);
+    const double d = (static_cast<double>(score) - weighing.top) * weighing.inverse_temperature;
+    return static_cast<float>(d - log_sum);
   }
 };
 
@@ -271,15 +275,17 @@ void write_logprobs(const SamplingArgs& args, int64_t n, Row& row, int64_t id, b
   Scratch& scratch = *row.scratch;
   if (args.processed_logprobs) {
     leave_kept(row, id, scratch.scores);
-    if (row.params.temperature == 0) row.total = uint64_t{1} << row.weighing.bits;
+    if (row.params.temperature == 0) row.weighing = weighing_of(row.weighing.top, 1.0, row.vocab);
+    const double top = largest_of(row.scores, row.vocab);  // typical may have dropped the likeliest
+    if (row.is_cut || row.params.temperature == 0 || top != row.weighing.top) row.total = 0;
+    row.weighing.top = top;
   } else {
     if (is_edited) {
       copy_scores(args, n, scratch.scores);
       row.scores = scratch.scores;
     }
     if (is_edited || row.is_cut || row.params.temperature != 1) row.total = 0;
-    row.weighing.top = largest_of(row.scores, row.vocab);
-    row.weighing.inverse_temperature = 1;
+    row.weighing = weighing_of(largest_of(row.scores, row.vocab), 1.0, row.vocab);
   }
   if (row.weighing.top != -__builtin_inf()) sum_blocks(row);
   const LogSoftmax log_softmax = log_softmax_of(row.weighing, row.total);
@@ -310,12 +316,10 @@ void sample_row(const SamplingArgs& args, int64_t n, Scratch& scratch) {
   const bool is_edited = has_edits(args, params);
   const float* scores = prepare(args, params, n, is_edited, scratch);
   if (args.faults[n] != SamplingFault::kNone) return;
-  const double inverse = 1.0 / params.temperature;
   Row row{.scores = scores,
           .vocab = args.vocab,
-          .weighing = {.top = largest_of(scores, args.vocab),
-                       .inverse_temperature = inverse <= 1e300 ? inverse : 1e300,
-                       .bits = weight_bits(args.vocab)},
+          .weighing =
+              weighing_of(largest_of(scores, args.vocab), params.temperature, args.vocab),
           .params = params,
           .random = args.random[n],
           .scratch = &scratch,

@@ -10,11 +10,12 @@ from llmcore.ops.sampling.arguments import Sampled, SampleTensors, check_values
 from llmcore.ops.sampling.philox import random_bits_of
 from llmcore.ops.sampling.weights import (
     UNITS,
+    exponents,
     inverse,
     log_sum,
     product_over_2_53,
     weight_bits,
-    weighted_distances,
+    weighted_exponents,
     weights,
 )
 
@@ -59,13 +60,13 @@ def _edited(scores: Tensor, tensors: SampleTensors) -> Tensor:
     if tensors.bias.numel() and not tensors.bias_offsets.numel():
         scores = _clean(scores + tensors.bias.to(scores.dtype))
     elif tensors.bias.numel():
-        scores = _clean(scores + _sparse_bias(scores, tensors))
+        scores = _clean(_with_sparse_bias(scores, tensors))
     if tensors.history.numel():
         scores = _penalised(scores, tensors)
     return scores
 
 
-def _sparse_bias(scores: Tensor, tensors: SampleTensors) -> Tensor:
+def _with_sparse_bias(scores: Tensor, tensors: SampleTensors) -> Tensor:
     num_rows = scores.shape[0]
     offsets = tensors.bias_offsets
     begin, end = offsets[:-1], offsets[1:]
@@ -74,9 +75,8 @@ def _sparse_bias(scores: Tensor, tensors: SampleTensors) -> Tensor:
     rows = torch.arange(num_rows, device=scores.device).repeat_interleave(end - begin)
     starts = (end - begin).cumsum(0) - (end - begin)
     at = torch.arange(len(rows), device=scores.device) - starts[rows] + begin[rows]
-    bias = torch.zeros_like(scores)
     places = (rows, tensors.bias_ids[at])
-    return bias.index_put_(places, tensors.bias[at].to(scores.dtype), accumulate=True)
+    return scores.index_put(places, tensors.bias[at].to(scores.dtype), accumulate=True)
 
 
 def _penalised(scores: Tensor, tensors: SampleTensors) -> Tensor:
@@ -106,9 +106,9 @@ def _draw(scores: Tensor, tensors: SampleTensors) -> tuple[Tensor, Tensor, Tenso
     is_greedy = temperature == 0
     tempered = inverse(torch.where(is_greedy, torch.ones_like(temperature), temperature))
     order = scores.sort(dim=-1, descending=True, stable=True).indices  # ties: the lowest id first
-    distances = _distances(scores, tempered)
+    x = _exponents(scores, tempered)
     bits = weight_bits(vocab_size)
-    weight = weights(distances, bits)
+    weight = weights(x, bits)
     places = torch.arange(vocab_size, device=scores.device)
     limit = torch.where(top_k > 0, top_k, torch.full_like(top_k, vocab_size))
     limit = torch.where(is_greedy, torch.ones_like(limit), limit)
@@ -118,10 +118,10 @@ def _draw(scores: Tensor, tensors: SampleTensors) -> tuple[Tensor, Tensor, Tenso
     kept &= ~(on & (min_p > 0)) | (weight >= (min_p * 2.0**bits).clamp(min=1.0))
     if bool((on & (typical_p < 1)).any()):
         likely = kept & (weight > 0)
-        terms = weighted_distances(distances.clamp(min=-100.0), bits) * likely
+        terms = weighted_exponents(x.clamp(min=-100.0), bits) * likely
         total = (weight * likely).sum(dim=1, keepdim=True)
         mean = terms.sum(dim=1, keepdim=True).double() / total.double()
-        unlike = ((distances + mean).abs() * UNITS).clamp(max=2.0**60).long()
+        unlike = ((x + mean).abs() * UNITS).clamp(max=2.0**60).round().long()
         unlike = unlike.masked_fill(~likely, 2**61)
         by_likeness = unlike.sort(dim=-1, stable=True).indices
         prefix = likely & _in_prefix(by_likeness, weight * likely, typical_p)
@@ -135,10 +135,9 @@ def _draw(scores: Tensor, tensors: SampleTensors) -> tuple[Tensor, Tensor, Tenso
     return ids, scores.masked_fill(~kept, NEVER), tempered
 
 
-def _distances(scores: Tensor, tempered: Tensor) -> Tensor:
-    top = scores.amax(dim=-1, keepdim=True).double()
-    distances = (scores.double() - top) * tempered
-    return distances.masked_fill(scores == NEVER, NEVER)
+def _exponents(scores: Tensor, tempered: Tensor) -> Tensor:
+    x = exponents(scores, scores.amax(dim=-1, keepdim=True), tempered)
+    return x.masked_fill(scores == NEVER, NEVER)
 
 
 def _in_prefix(order: Tensor, weight: Tensor, fraction: Tensor) -> Tensor:
@@ -152,9 +151,9 @@ def _in_prefix(order: Tensor, weight: Tensor, fraction: Tensor) -> Tensor:
 
 
 def _with_logprobs(scores: Tensor, ids: Tensor, tempered: Tensor, num_logprobs: int) -> Sampled:
-    distances = _distances(scores, tempered)
     bits = weight_bits(scores.shape[1])
-    totals = weights(distances, bits).sum(dim=-1, keepdim=True)
+    totals = weights(_exponents(scores, tempered), bits).sum(dim=-1, keepdim=True)
+    distances = (scores.double() - scores.amax(dim=-1, keepdim=True).double()) * tempered
     logprobs = (distances - log_sum(totals, bits)).float()
     logprobs = logprobs.masked_fill(scores == NEVER, NEVER)
     top_ids = scores.sort(dim=-1, descending=True, stable=True).indices[:, :num_logprobs]

@@ -14,11 +14,12 @@ from llmcore.ops.sampling.arguments import (
 from llmcore.ops.sampling.philox import random_bits
 from llmcore.ops.sampling.weights import (
     UNITS,
+    exponents,
     inverse,
     log_sum,
     units_of,
     weight_bits,
-    weighted_distances,
+    weighted_exponents,
     weights,
 )
 
@@ -129,8 +130,8 @@ def _draw(scores: Tensor, params: Tensor, random: int) -> tuple[Tensor, int]:
     if temperature == 0:
         return _only(scores, order[:1]), order[0]
     bits = weight_bits(len(values))
-    distances = (scores.double() - scores.max().double()) * inverse(params[0])
-    weight = weights(distances, bits).tolist()
+    x = exponents(scores, scores.max(), inverse(params[0]))
+    weight = weights(x, bits).tolist()
     if top_k > 0:
         order = order[: int(top_k)]
     if top_p < 1:
@@ -140,10 +141,10 @@ def _draw(scores: Tensor, params: Tensor, random: int) -> tuple[Tensor, int]:
     if typical_p < 1:
         order = [i for i in order if weight[i] > 0]
         total = sum(weight[i] for i in order)
-        weighted = weighted_distances(distances, bits).tolist()
+        weighted = weighted_exponents(x, bits).tolist()
         mean = float(sum(weighted[i] for i in order)) / float(total)
-        unlike = ((distances + mean).abs() * UNITS).tolist()
-        order = sorted(order, key=lambda i: (int(unlike[i]), i))
+        unlike = ((x + mean).abs() * UNITS).round().tolist()  # |-log2 p - entropy|
+        order = sorted(order, key=lambda i: (unlike[i], i))
         order = _shortest_prefix(order, weight, typical_p)
     kept = _only(scores, order) if len(order) < len(values) else scores
     goal, passed = (random * sum(weight[i] for i in order)) >> 53, 0
@@ -179,7 +180,7 @@ def _with_logprobs(scores: Tensor, token: int, inverse_temperature: Tensor, num:
         bits = weight_bits(len(values))
         distances = (scores.double() - scores.max().double()) * inverse_temperature
         distances = torch.where(scores == NEVER, torch.full_like(distances, NEVER), distances)
-        total = weights(distances, bits).sum()
+        total = weights(exponents(scores, scores.max(), inverse_temperature), bits).sum()
         logprobs = (distances - log_sum(total, bits)).float().tolist()
     top = order[:num]
     chosen = (NEVER, 0) if token < 0 else (logprobs[token], order.index(token) + 1)

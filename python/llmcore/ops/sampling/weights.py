@@ -1,6 +1,6 @@
 """Softmax weights as integers: the same bits in Python, on every device and in csrc/cpu.
 
-e^x is float64 additions and multiplications in a written order, and integers add up exactly in any
+2^x is float64 additions and multiplications in a written order, and integers add up exactly in any
 order, so that no vector width, block size or thread count changes a token.
 """
 
@@ -10,21 +10,19 @@ from typing import Final
 import torch
 from torch import Tensor
 
-FLOOR: Final = -44.5  # below, no weight is left: 2^51 e^-44.5 < 2^-13
-LN2_HIGH: Final = 6.93147180369123816490e-01
-LN2_LOW: Final = 1.90821492927058770002e-10
-MAGIC: Final = 1.5 * 2.0**52  # adding it rounds to an integer
-POLYNOMIAL: Final = (  # (e^r - 1 - r) / r^2 at the Chebyshev nodes of |r| <= ln 2 / 2
-    float.fromhex("0x1.28804910c5a3ep-22"),
-    float.fromhex("0x1.72c73893dfdbbp-19"),
-    float.fromhex("0x1.a019c99fa8aefp-16"),
-    float.fromhex("0x1.a019ad9ac52a3p-13"),
-    float.fromhex("0x1.6c16c173911b6p-10"),
-    float.fromhex("0x1.1111111c4947fp-7"),
-    float.fromhex("0x1.5555555554cb5p-5"),
-    float.fromhex("0x1.5555555553b72p-3"),
-    0.5,
-    1.0,
+FLOOR: Final = -64.0  # no weight is left below: 2^51 2^-64 is 0
+TWO52: Final = 2.0**52
+LOG2_E: Final = float.fromhex("0x1.71547652b82fep+0")
+POLYNOMIAL: Final = (  # 2^f = 1 + f ln 2 + f^2 q(f), q at the Chebyshev nodes of |f| <= 1/2
+    float.fromhex("0x1.b619f16f8282bp-24"),
+    float.fromhex("0x1.63b2e40877ca0p-20"),
+    float.fromhex("0x1.ffcbafd5e74e2p-17"),
+    float.fromhex("0x1.4308c71076733p-13"),
+    float.fromhex("0x1.5d87fe804dc28p-10"),
+    float.fromhex("0x1.3b2ab70ad4abap-7"),
+    float.fromhex("0x1.c6b08d7049918p-5"),
+    float.fromhex("0x1.ebfbdff82a72dp-3"),
+    float.fromhex("0x1.62e42fefa39efp-1"),
     1.0,
 )
 UNITS: Final = 2.0**40
@@ -36,26 +34,31 @@ def weight_bits(vocab_size: int) -> int:
     return min(51, 62 - vocab_size.bit_length())
 
 
-def scaled_exp(x: Tensor, bits: int) -> Tensor:
-    """2^bits e^x of float64 x <= 0, with a relative error below 2e-15."""
+def exponents(scores: Tensor, top: Tensor, inverse_temperature: Tensor) -> Tensor:
+    """float64 (score - top) / temperature in powers of 2, so that weights are 2^x."""
+    return (scores.double() - top.double()) * (inverse_temperature * LOG2_E)
+
+
+def scaled_exp2(x: Tensor, bits: int) -> Tensor:
+    """2^(bits + x) of float64 x <= 0, with a relative error below 1e-13."""
+    magic = 1.5 * TWO52 + bits  # adding it rounds to an integer
     capped = torch.where(x > FLOOR, x, torch.full_like(x, FLOOR))
-    shifted = capped * math.log2(math.e) + MAGIC
-    n = shifted - MAGIC
-    r = (capped - n * LN2_HIGH) - n * LN2_LOW
-    p = torch.full_like(r, POLYNOMIAL[0])
+    n = (capped + magic) - magic
+    f = capped - n
+    p = torch.full_like(f, POLYNOMIAL[0])
     for coefficient in POLYNOMIAL[1:]:
-        p = p * r + coefficient
+        p = p * f + coefficient
     return p * ((n.long() + (bits + 1023)) << 52).view(torch.float64)
 
 
-def weights(distances: Tensor, bits: int) -> Tensor:
-    """int64 2^bits e^d, rounded half to even."""
-    return scaled_exp(distances, bits).round().long()
+def weights(x: Tensor, bits: int) -> Tensor:
+    """int64 2^(bits + x), rounded half to even."""
+    return scaled_exp2(x, bits).round().long()
 
 
-def weighted_distances(distances: Tensor, bits: int) -> Tensor:
-    """int64 -d e^d in units of 2^-bits, rounded half to even."""
-    return (scaled_exp(distances, bits) * -distances).round().long()
+def weighted_exponents(x: Tensor, bits: int) -> Tensor:
+    """int64 -x 2^(bits + x), rounded half to even."""
+    return (scaled_exp2(x, bits) * -x).round().long()
 
 
 def inverse(temperature: Tensor) -> Tensor:
