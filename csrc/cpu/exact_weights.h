@@ -160,17 +160,21 @@ inline uint64_t write_weights(const float* scores, int64_t n, const Weighing& we
   return sum_lanes(sum);
 }
 
-// Sum of weight times -x, x the exponent of 2, each term rounded, over scores of weight 1 or more.
-inline uint64_t sum_weighted_exponents(const float* scores, int64_t n, const Weighing& weighing) {
+// Sum of weight times -x, x the exponent of 2, each term rounded, from the weights of n scores.
+// Reads kStep elements past the last.
+inline uint64_t sum_weighted_exponents(const float* scores, const uint64_t* weights, int64_t n,
+                                       const Weighing& weighing) {
   VecUL sum = {};
-  for_each_step(scores, n, [&](const float* from, int64_t, int64_t) {
-    const Chains x = exponents(from, weighing);
-    const Chains w = scaled_exp2(x, weighing.bits);
-    for (int u = 0; u < kChains; ++u) {
-      const VecUL has_weight = (VecUL)(to_biased_integers(w.v[u]) > kIntegerBias);
-      sum += (to_biased_integers(w.v[u] * -x.v[u]) - kIntegerBias) & has_weight;
+  for (int64_t at = 0; at < n; at += kLanes) {
+    VecUL weight;
+    __builtin_memcpy(&weight, weights + at, sizeof(weight));
+    if (n - at < kLanes) {
+      for (int i = 0; i < kLanes; ++i) weight[i] = at + i < n ? weight[i] : 0;
     }
-  });
+    const VecD w = (VecD)(weight | kIntegerBias) - kTwo52;
+    const VecD x = (to_double(scores + at) - weighing.top) * weighing.scale;
+    sum += to_biased_integers(w * -at_least(x, VecD{} - 64.0)) - kIntegerBias;
+  }
   return sum_lanes(sum);
 }
 

@@ -106,21 +106,29 @@ uint64_t target_of(double fraction, uint64_t total) {
   return target > 0 ? target : 1;
 }
 
+// The scores that top-p may keep of the whole vocabulary; returns the sum that it must reach.
+uint64_t find_top_p(Row& row) {
+  Candidates& found = row.scratch->found;
+  const uint64_t total = write_weights(row.scores, row.vocab, row.weighing, found.weights);
+  const uint64_t target = target_of(row.params.top_p, total);
+  // Scores of this weight or less sum to at most what top-p leaves out.
+  const double spare = static_cast<double>(total - target) / static_cast<double>(row.vocab);
+  const float bound = bound_of_weight(row, spare > 0.5 ? spare : 0.5);
+  gather_with_weights(row.scores, row.vocab, bound, found);
+  if (sum_of(found.weights, found.n) < target) find_from(row, 0.5);
+  row.is_cut = true;
+  return target;
+}
+
 void keep_top_p(Row& row) {
   if (!(row.params.top_p < 1)) return;
   Candidates& found = row.scratch->found;
-  const bool was_cut = row.is_cut;
-  const uint64_t total = was_cut ? sum_of(found.weights, found.n) : sum_blocks(row);
-  const uint64_t target = target_of(row.params.top_p, total);
-  if (!was_cut) {
-    // Scores of this weight or less sum to at most what top-p leaves out.
-    const double spare = static_cast<double>(total - target) / static_cast<double>(row.vocab);
-    find_from(row, spare > 0.5 ? spare : 0.5);
-    if (sum_of(found.weights, found.n) < target) find_from(row, 0.5);
-  }
-  keep_prefix(ByScore{}, found,
-              shortest_prefix(ByScore{}, found.scores, found.weights, found.n, target,
-                              found.active));
+  const uint64_t target = row.is_cut
+                              ? target_of(row.params.top_p, sum_of(found.weights, found.n))
+                              : find_top_p(row);
+  keep_prefix(
+      ByScore{}, found,
+      shortest_prefix(ByScore{}, found.scores, found.weights, found.n, target, found.active));
 }
 
 void keep_min_p(Row& row) {
@@ -135,14 +143,15 @@ void keep_typical(Row& row) {
   if (!(row.params.typical_p < 1)) return;
   Candidates& found = row.scratch->found;
   if (!row.is_cut) find_from(row, 0.5);
-  keep_weights_from(found, 1);
   const uint64_t total = sum_of(found.weights, found.n);
-  const uint64_t weighted = sum_weighted_exponents(found.scores, found.n, row.weighing);
+  const uint64_t weighted =
+      sum_weighted_exponents(found.scores, found.weights, found.n, row.weighing);
   const ByLikeness order{row.weighing,
                          static_cast<double>(weighted) / static_cast<double>(total)};
   const uint64_t target = target_of(row.params.typical_p, total);
   keep_prefix(order, found,
               shortest_prefix(order, found.scores, found.weights, found.n, target, found.active));
+  keep_weights_from(found, 1);  // what has no weight takes no part in the prefix
 }
 
 // floor(u * total / 2^53)

@@ -275,21 +275,28 @@ inline void keep_prefix(const Order& order, Candidates& found, const Prefix& pre
 
 // --- the k largest -------------------------------------------------------------------------------
 
-// All ids with a score of at least `bound`, never one of -inf.
+#if defined(__AVX512F__)
+// The ids and scores of the set lanes of scores[at .. at + kWidth), to the place n.
+inline void write_lanes(const float* scores, int64_t at, uint32_t lanes, Candidates& found,
+                        int64_t n) {
+  const __m512i ids =
+      _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(at)),
+                       _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const auto mask = static_cast<__mmask16>(lanes);
+  _mm512_storeu_ps(found.scores + n, _mm512_maskz_compress_ps(mask, _mm512_loadu_ps(scores + at)));
+  _mm512_storeu_si512(found.ids + n, _mm512_maskz_compress_epi32(mask, ids));
+}
+#endif
+
+// All ids with a score of at least `bound`, which is finite.
 inline void gather(const float* scores, int64_t vocab, float bound, Candidates& found) {
-  if (!(bound >= -kLargest)) bound = -kLargest;
   int64_t n = 0, at = 0;
   for (; at + kWidth <= vocab; at += kWidth) {
     const VecF v = load(scores + at);
     const uint32_t lanes = lanes_from(v, bound);
     if (lanes == 0) continue;
 #if defined(__AVX512F__)
-    const __m512i ids = _mm512_add_epi32(
-        _mm512_set1_epi32(static_cast<int32_t>(at)),
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    const auto mask = static_cast<__mmask16>(lanes);
-    _mm512_storeu_ps(found.scores + n, _mm512_maskz_compress_ps(mask, (__m512)v));
-    _mm512_storeu_si512(found.ids + n, _mm512_maskz_compress_epi32(mask, ids));
+    write_lanes(scores, at, lanes, found, n);
     n += __builtin_popcount(lanes);
 #else
     for (int i = 0; i < kWidth; ++i) {
@@ -302,6 +309,42 @@ inline void gather(const float* scores, int64_t vocab, float bound, Candidates& 
   for (; at < vocab; ++at) {
     found.scores[n] = scores[at];
     found.ids[n] = static_cast<uint32_t>(at);
+    n += scores[at] >= bound;
+  }
+  found.n = n;
+}
+
+// The same, where found.weights holds the weights of the whole vocabulary: keeps those of the ids.
+inline void gather_with_weights(const float* scores, int64_t vocab, float bound,
+                                Candidates& found) {
+  uint64_t* weights = found.weights;
+  int64_t n = 0, at = 0;
+  for (; at + kWidth <= vocab; at += kWidth) {
+    const VecF v = load(scores + at);
+    const uint32_t lanes = lanes_from(v, bound);
+    if (lanes == 0) continue;
+#if defined(__AVX512F__)
+    const auto low = static_cast<__mmask8>(lanes), high = static_cast<__mmask8>(lanes >> 8);
+    const __m512i first = _mm512_loadu_si512(weights + at);
+    const __m512i second = _mm512_loadu_si512(weights + at + 8);
+    write_lanes(scores, at, lanes, found, n);
+    _mm512_storeu_si512(weights + n, _mm512_maskz_compress_epi64(low, first));
+    n += __builtin_popcount(low);
+    _mm512_storeu_si512(weights + n, _mm512_maskz_compress_epi64(high, second));
+    n += __builtin_popcount(high);
+#else
+    for (int i = 0; i < kWidth; ++i) {
+      found.scores[n] = scores[at + i];
+      found.ids[n] = static_cast<uint32_t>(at + i);
+      weights[n] = weights[at + i];
+      n += (lanes >> i) & 1u;
+    }
+#endif
+  }
+  for (; at < vocab; ++at) {
+    found.scores[n] = scores[at];
+    found.ids[n] = static_cast<uint32_t>(at);
+    weights[n] = weights[at];
     n += scores[at] >= bound;
   }
   found.n = n;

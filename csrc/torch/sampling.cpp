@@ -15,9 +15,11 @@ namespace {
 
 using torch::headeronly::ScalarType;
 
-// An absent tensor has no elements.
+// An absent tensor has no elements. The op takes all after `positions` as one list, which may be
+// empty: a plain call then boxes three tensors and not eleven.
 struct SamplingTensors {
-  Tensor logits, seeds, positions, params;
+  Tensor logits, seeds, positions;
+  Tensor params;                             // (B, 8), or absent: the numbers of the call are all
   Tensor allowed;                            // (B or 1, V) bool or (B or 1, ceil(V / 32)) int32
   Tensor bias;                               // (B or 1, V), or (M) with ids and offsets
   Tensor bias_ids, bias_offsets;             // (M), (B + 1) or (2)
@@ -96,9 +98,12 @@ Shape check_logits(const SamplingTensors& t) {
   const Shape shape{t.logits.size(0), t.logits.size(1), dtype};
   check_vector("seeds", t.seeds, shape.rows, "(B,)");
   check_vector("positions", t.positions, shape.rows, "(B,)");
-  check_dtype("params", t.params, ScalarType::Double, "float64");
-  check_shape("params", t.params, "(1 or B, 8)",
-              is_table(t.params, shape.rows, kNumSamplingParams));
+  if (t.params.numel() > 0) {
+    check_dtype("params", t.params, ScalarType::Double, "float64");
+    check_shape("params", t.params, "(B, 8)",
+                t.params.dim() == 2 && t.params.size(0) == shape.rows &&
+                    t.params.size(1) == kNumSamplingParams);
+  }
   return shape;
 }
 
@@ -153,16 +158,18 @@ void check_ranges(const SamplingArgs& args, int64_t num_bias, int64_t num_offset
   }
 }
 
-// Arguments without outputs; `t` holds packed tensors and outlives them.
-SamplingArgs args_of(const SamplingTensors& t, const Shape& shape) {
+// Arguments without outputs; `t` holds packed tensors and outlives them, as `numbers` does.
+SamplingArgs args_of(const SamplingTensors& t, const SamplingParams& numbers, const Shape& shape) {
   SamplingArgs args{};
   args.logits = t.logits.const_data_ptr();
   args.logits_stride = shape.rows > 1 ? t.logits.stride(0) : shape.vocab;
   args.rows = shape.rows;
   args.vocab = shape.vocab;
   args.dtype = shape.dtype;
-  args.params = static_cast<const SamplingParams*>(t.params.const_data_ptr());
-  args.params_stride = t.params.size(0) == 1 ? 0 : 1;
+  args.params = t.params.numel() > 0
+                    ? static_cast<const SamplingParams*>(t.params.const_data_ptr())
+                    : &numbers;
+  args.params_stride = t.params.numel() > 0 ? 1 : 0;
   if (t.allowed.numel() > 0) {
     const bool is_bool = t.allowed.scalar_type() == ScalarType::Bool;
     const void* data = t.allowed.const_data_ptr();
@@ -215,6 +222,27 @@ SamplingArgs args_of(const SamplingTensors& t, const Shape& shape) {
   fail("history", expected, std::to_string(id_at(i)) + where);
 }
 
+SamplingTensors tensors_of(const Tensor& logits, const Tensor& seeds, const Tensor& positions,
+                           const std::vector<Tensor>& extras) {
+  if (extras.size() == 8) {
+    return {logits,    seeds,     positions, extras[0], extras[1], extras[2],
+            extras[3], extras[4], extras[5], extras[6], extras[7]};
+  }
+  if (!extras.empty()) fail("extras", "0 or 8 tensors", std::to_string(extras.size()));
+  const int64_t none[1] = {0};
+  const Tensor absent = torch::stable::new_empty(logits, {none, 1});
+  return {logits, seeds,  positions, absent, absent, absent,
+          absent, absent, absent,    absent, absent};
+}
+
+SamplingParams numbers_of(const std::vector<double>& numbers) {
+  if (numbers.size() != kNumSamplingParams) {
+    fail("params", "8 numbers", std::to_string(numbers.size()));
+  }
+  return {numbers[0], numbers[1], numbers[2], numbers[3],
+          numbers[4], numbers[5], numbers[6], numbers[7]};
+}
+
 SamplingTensors packed_all(SamplingTensors t) {
   if (t.logits.size(1) > 1 && t.logits.stride(1) != 1) t.logits = packed(t.logits);
   for (Tensor* tensor : {&t.seeds, &t.positions, &t.params, &t.allowed, &t.bias, &t.bias_ids,
@@ -231,7 +259,8 @@ Tensor make(const Tensor& like, std::initializer_list<int64_t> sizes, ScalarType
 using Sampled = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 // num_logprobs < 0: ids alone.
-Sampled run(SamplingTensors t, int64_t num_logprobs, bool processed) {
+Sampled run(SamplingTensors t, const SamplingParams& numbers, int64_t num_logprobs,
+            bool processed) {
   const Shape shape = check_logits(t);
   if (num_logprobs > shape.vocab) {
     fail("num_logprobs", "in [0, V] = [0, " + std::to_string(shape.vocab) + "]",
@@ -249,8 +278,8 @@ Sampled run(SamplingTensors t, int64_t num_logprobs, bool processed) {
   if (rows == 0) return out;
   check_edits(t, shape);
   t = packed_all(t);
-  SamplingArgs args = args_of(t, shape);
-  check_params(args.params, t.params.size(0));
+  SamplingArgs args = args_of(t, numbers, shape);
+  check_params(args.params, args.params_stride > 0 ? rows : 1);
   check_ranges(args, t.bias.numel(), t.bias_offsets.numel(),
                args.history == nullptr ? 0 : t.history.size(1));
   std::vector<uint64_t> random(static_cast<size_t>(rows));
@@ -280,36 +309,28 @@ Sampled run(SamplingTensors t, int64_t num_logprobs, bool processed) {
 }
 
 Tensor sample(const Tensor& logits, const Tensor& seeds, const Tensor& positions,
-              const Tensor& params, const Tensor& allowed, const Tensor& bias,
-              const Tensor& bias_ids, const Tensor& bias_offsets, const Tensor& history,
-              const Tensor& prompt_lens, const Tensor& lens) {
-  return std::get<0>(run({logits, seeds, positions, params, allowed, bias, bias_ids, bias_offsets,
-                          history, prompt_lens, lens},
-                         -1, false));
+              const std::vector<double>& params, const std::vector<Tensor>& extras) {
+  return std::get<0>(
+      run(tensors_of(logits, seeds, positions, extras), numbers_of(params), -1, false));
 }
 
 Sampled sample_logprobs(const Tensor& logits, const Tensor& seeds, const Tensor& positions,
-                        const Tensor& params, const Tensor& allowed, const Tensor& bias,
-                        const Tensor& bias_ids, const Tensor& bias_offsets, const Tensor& history,
-                        const Tensor& prompt_lens, const Tensor& lens, int64_t num_logprobs,
-                        bool processed) {
+                        const std::vector<double>& params, const std::vector<Tensor>& extras,
+                        int64_t num_logprobs, bool processed) {
   if (num_logprobs < 0) fail("num_logprobs", "at least 0", std::to_string(num_logprobs));
-  return run({logits, seeds, positions, params, allowed, bias, bias_ids, bias_offsets, history,
-              prompt_lens, lens},
-             num_logprobs, processed);
+  return run(tensors_of(logits, seeds, positions, extras), numbers_of(params), num_logprobs,
+             processed);
 }
 
 }  // namespace
 
 STABLE_TORCH_LIBRARY_FRAGMENT(llmcore, m) {
   m.def(
-      "sample(Tensor logits, Tensor seeds, Tensor positions, Tensor params, Tensor allowed, "
-      "Tensor bias, Tensor bias_ids, Tensor bias_offsets, Tensor history, Tensor prompt_lens, "
-      "Tensor lens) -> Tensor");
+      "sample(Tensor logits, Tensor seeds, Tensor positions, float[] params, Tensor[] extras) "
+      "-> Tensor");
   m.def(
-      "sample_logprobs(Tensor logits, Tensor seeds, Tensor positions, Tensor params, "
-      "Tensor allowed, Tensor bias, Tensor bias_ids, Tensor bias_offsets, Tensor history, "
-      "Tensor prompt_lens, Tensor lens, int num_logprobs, bool processed) "
+      "sample_logprobs(Tensor logits, Tensor seeds, Tensor positions, float[] params, "
+      "Tensor[] extras, int num_logprobs, bool processed) "
       "-> (Tensor ids, Tensor logprobs, Tensor ranks, Tensor top_ids, Tensor top_logprobs)");
 }
 

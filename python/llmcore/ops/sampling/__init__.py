@@ -61,7 +61,6 @@ def sample(
 ) -> Sampled: ...
 
 
-@torch.no_grad()
 def sample(
     logits: Float[Tensor, "B V"],
     *,
@@ -117,8 +116,10 @@ def sample(
         raise ConfigError(
             f"sample: logprobs must be num in [0, V] = [0, {logits.shape[-1]}], got {num_logprobs}"
         )
+    if logits.requires_grad:
+        logits = logits.detach()
     truncation = (temperature, top_k, top_p, min_p, typical_p)
-    tensors = pack(logits, seeds, positions, truncation, edits)
+    call = pack(logits, seeds, positions, truncation, edits)
     chosen = choose("sample", BACKENDS, logits.device.type)
     if chosen == REFERENCE:
         return sample_reference(
@@ -137,8 +138,8 @@ def sample(
         raise dtype_error("sample", "logits", "float32, bfloat16 or float16", logits)
     try:
         if logprobs is None:
-            return sample_op(*tensors)
-        return Sampled(*sample_logprobs_op(*tensors, num_logprobs, logprobs.processed))
+            return sample_op(*call)
+        return Sampled(*sample_logprobs_op(*call, num_logprobs, logprobs.processed))
     except RuntimeError:
-        check_values(tensors)  # words what the door found inside the tensors
+        check_values(call)  # words what the door found inside the tensors
         raise

@@ -88,14 +88,11 @@ class Sampled(NamedTuple):
     """Of `top_ids`."""
 
 
-class SampleTensors(NamedTuple):
-    """The tensors of `llmcore::sample`, in the order of its schema. Without elements: absent."""
+class Extras(NamedTuple):
+    """The tensors that a plain call lacks. One without elements is absent."""
 
-    logits: Tensor
-    seeds: Tensor
-    positions: Tensor
     params: Tensor
-    """float64 (B, 8) or (1, 8): a column for each of `LIMITS`."""
+    """float64 (B, 8), a column for each of `LIMITS`; absent: the call's numbers serve all rows."""
     allowed: Tensor
     bias: Tensor
     bias_ids: Tensor
@@ -105,6 +102,30 @@ class SampleTensors(NamedTuple):
     lens: Tensor
 
 
+class SampleCall(NamedTuple):
+    """The arguments of `llmcore::sample`, in the order of its schema."""
+
+    logits: Tensor
+    seeds: Tensor
+    positions: Tensor
+    numbers: list[float]
+    """One for each of `LIMITS`."""
+    tensors: list[Tensor]
+    """None, or those of `Extras`."""
+
+    def extras(self) -> Extras:
+        """The extra tensors by name, with the numbers of a plain call in `params`."""
+        none = self.logits.new_empty(0)
+        extras = Extras(*self.tensors) if self.tensors else Extras(*(none,) * 8)
+        if extras.params.numel():
+            return extras
+        num_rows = self.logits.shape[0]
+        numbers = torch.tensor(self.numbers, dtype=torch.float64, device=self.logits.device)
+        return extras._replace(params=numbers.expand(num_rows, -1))
+
+
+NO_PENALTIES: Final = (1.0, 0.0, 0.0)
+DEFAULTS: Final = [1.0, 0.0, 1.0, 0.0, 1.0, *NO_PENALTIES]
 # name -> (expectation, lowest, highest, lowest is allowed)
 LIMITS: Final[dict[str, tuple[str, float, float, bool]]] = {
     "temperature": ("finite and >= 0", 0.0, math.nextafter(math.inf, 0.0), True),
@@ -124,72 +145,72 @@ def pack(
     positions: Tensor,
     truncation: tuple[float | Tensor, ...],
     edits: LogitEdits | None,
-) -> SampleTensors:
-    """Check shapes, dtypes and plain numbers; values inside tensors are `check_values`' matter.
+) -> SampleCall:
+    """Check shapes and dtypes; values are `check_values`' matter.
 
     Raises:
-        ShapeError, DtypeError, ConfigError: an argument does not fit; the message says which.
+        ShapeError, DtypeError: an argument does not fit; the message says which.
     """
     if logits.dim() != 2 or logits.shape[1] == 0:
         raise shape_error("sample", "logits", "(B, V) with V > 0", logits)
     num_rows = logits.shape[0]
     _check_rows("seeds", seeds, num_rows)
     _check_rows("positions", positions, num_rows)
-    none = logits.new_empty(0)
-    if edits is None:
-        params = _params((*truncation, 1.0, 0.0, 0.0), logits)
-        return SampleTensors(logits, seeds, positions, params, *(none,) * 7)
-    penalties = edits.penalties
-    if penalties is None:
-        params = _params((*truncation, 1.0, 0.0, 0.0), logits)
-        history = (none, none, none)
-    else:
+    penalties = None if edits is None else edits.penalties
+    strengths: tuple[float | Tensor, ...] = NO_PENALTIES
+    if penalties is not None:
         strengths = (penalties.repetition, penalties.frequency, penalties.presence)
-        params = _params((*truncation, *strengths), logits)
-        history = _history(penalties, num_rows)
-    allowed = none if edits.allowed is None else _allowed(edits.allowed, logits)
-    bias = (none, none, none) if edits.bias is None else _bias(edits.bias, logits)
-    return SampleTensors(logits, seeds, positions, params, allowed, *bias, *history)
+    values = (*truncation, *strengths)
+    is_plain = not any(isinstance(value, Tensor) for value in values)
+    if is_plain and edits is None:
+        return SampleCall(logits, seeds, positions, _plain(values), [])
+    none = logits.new_empty(0)
+    extras = Extras(
+        none if is_plain else _row_params(values, logits),
+        none if edits is None or edits.allowed is None else _allowed(edits.allowed, logits),
+        *((none,) * 3 if edits is None or edits.bias is None else _bias(edits.bias, logits)),
+        *((none,) * 3 if penalties is None else _history(penalties, num_rows)),
+    )
+    return SampleCall(logits, seeds, positions, _plain(values) if is_plain else DEFAULTS, list(extras))
 
 
-def check_values(tensors: SampleTensors) -> None:
-    """Check what only a look into the tensors can tell. It waits for the device.
+def check_values(call: SampleCall) -> None:
+    """Check what only a look at the values can tell. It waits for the device.
 
     Raises:
         ConfigError: a parameter, a length, an offset or an id is out of range.
     """
-    for values in tensors.params.tolist():
+    extras = call.extras()
+    vocab_size = call.logits.shape[1]
+    for values in [call.numbers, *extras.params.tolist()]:
         for name, value in zip(LIMITS, values, strict=True):
             _check_number(name, value)
-    num_rows, vocab_size = tensors.logits.shape
-    if tensors.bias_offsets.numel():
-        rises = [0, *tensors.bias_offsets.tolist(), tensors.bias.numel()]
+    if extras.bias_offsets.numel():
+        rises = [0, *extras.bias_offsets.tolist(), extras.bias.numel()]
         if rises != sorted(rises):
             raise ConfigError(
                 f"sample: logit_bias must be offsets that rise from 0 to {rises[-1]}, "
                 f"got {rises[1:-1]}"
             )
-        _check_ids("logit_bias", tensors.bias_ids[rises[1] : rises[-2]], vocab_size)
-    if tensors.history.numel():
-        _check_history(tensors, num_rows, vocab_size)
+        _check_ids("logit_bias", extras.bias_ids[rises[1] : rises[-2]], vocab_size)
+    if extras.history.numel():
+        _check_history(extras, vocab_size)
 
 
-def _params(values: tuple[float | Tensor, ...], logits: Tensor) -> Tensor:
+def _plain(values: tuple[float | Tensor, ...]) -> list[float]:
+    return [value for value in values if not isinstance(value, Tensor)]
+
+
+def _row_params(values: tuple[float | Tensor, ...], logits: Tensor) -> Tensor:
+    num_rows = logits.shape[0]
+    columns = []
     for name, value in zip(LIMITS, values, strict=True):
-        if isinstance(value, Tensor):
-            if value.dim() != 1 or value.shape[0] != logits.shape[0]:
-                expected = f"a number or (B,) = ({logits.shape[0]},)"
-                raise shape_error("sample", name, expected, value)
+        if not isinstance(value, Tensor):
+            columns.append(logits.new_full((num_rows,), value, dtype=torch.float64))
+        elif value.dim() == 1 and value.shape[0] == num_rows:
+            columns.append(value.to(torch.float64))
         else:
-            _check_number(name, value)
-    if not any(isinstance(value, Tensor) for value in values):
-        return torch.tensor([values], dtype=torch.float64, device=logits.device)
-    columns = [
-        value.to(torch.float64)
-        if isinstance(value, Tensor)
-        else logits.new_full((logits.shape[0],), value, dtype=torch.float64)
-        for value in values
-    ]
+            raise shape_error("sample", name, f"a number or (B,) = ({num_rows},)", value)
     return torch.stack(columns, dim=1)
 
 
@@ -259,11 +280,11 @@ def _check_ids(name: str, ids: Tensor, vocab_size: int) -> None:
         )
 
 
-def _check_history(tensors: SampleTensors, num_rows: int, vocab_size: int) -> None:
-    size = tensors.history.shape[1]
-    repetitions = tensors.params[:, 5].expand(num_rows).tolist()
-    others = (tensors.params[:, 6:] != 0).any(dim=-1).expand(num_rows).tolist()
-    rows = zip(tensors.prompt_lens.tolist(), tensors.lens.tolist(), strict=True)
+def _check_history(extras: Extras, vocab_size: int) -> None:
+    size = extras.history.shape[1]
+    repetitions = extras.params[:, 5].tolist()
+    others = (extras.params[:, 6:] != 0).any(dim=-1).tolist()
+    rows = zip(extras.prompt_lens.tolist(), extras.lens.tolist(), strict=True)
     for row, (prompt_len, total) in enumerate(rows):
         if not 0 <= prompt_len <= total <= size:
             raise ConfigError(
@@ -271,6 +292,6 @@ def _check_history(tensors: SampleTensors, num_rows: int, vocab_size: int) -> No
                 f"got prompt_lens {prompt_len}, lens {total}"
             )
         if repetitions[row] != 1.0:
-            _check_ids("history", tensors.history[row, :total], vocab_size)
+            _check_ids("history", extras.history[row, :total], vocab_size)
         elif others[row]:
-            _check_ids("history", tensors.history[row, prompt_len:total], vocab_size)
+            _check_ids("history", extras.history[row, prompt_len:total], vocab_size)

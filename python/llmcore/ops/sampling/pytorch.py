@@ -6,7 +6,7 @@ The weights are the definition's integers, so the ids are the definition's too.
 import torch
 from torch import Tensor
 
-from llmcore.ops.sampling.arguments import Sampled, SampleTensors, check_values
+from llmcore.ops.sampling.arguments import Extras, SampleCall, Sampled, check_values
 from llmcore.ops.sampling.philox import random_bits_of
 from llmcore.ops.sampling.weights import (
     UNITS,
@@ -22,15 +22,16 @@ from llmcore.ops.sampling.weights import (
 NEVER = float("-inf")
 
 
-def sample_torch(tensors: SampleTensors) -> Tensor:
+def sample_torch(call: SampleCall) -> Tensor:
     """Ids alone."""
-    return _draw(_edited(_raw(tensors), tensors), tensors)[0]
+    extras = call.extras()
+    return _draw(_edited(_raw(call), extras), call, extras)[0]
 
 
-def sample_logprobs_torch(tensors: SampleTensors, num_logprobs: int, processed: bool) -> Sampled:
+def sample_logprobs_torch(call: SampleCall, num_logprobs: int, processed: bool) -> Sampled:
     """Ids with log-probabilities."""
-    raw = _raw(tensors)
-    ids, kept, tempered = _draw(_edited(raw, tensors), tensors)
+    extras, raw = call.extras(), _raw(call)
+    ids, kept, tempered = _draw(_edited(raw, extras), call, extras)
     if processed:
         return _with_logprobs(kept, ids, tempered, num_logprobs)
     return _with_logprobs(raw, ids, torch.ones_like(tempered), num_logprobs)
@@ -41,67 +42,67 @@ def _clean(scores: Tensor) -> Tensor:
     return scores.clamp(max=torch.finfo(scores.dtype).max)
 
 
-def _raw(tensors: SampleTensors) -> Tensor:
-    check_values(tensors)
-    wide = torch.promote_types(tensors.logits.dtype, torch.float32)
-    return _clean(tensors.logits.to(wide))
+def _raw(call: SampleCall) -> Tensor:
+    check_values(call)
+    wide = torch.promote_types(call.logits.dtype, torch.float32)
+    return _clean(call.logits.to(wide))
 
 
-def _edited(scores: Tensor, tensors: SampleTensors) -> Tensor:
+def _edited(scores: Tensor, extras: Extras) -> Tensor:
     num_rows, vocab_size = scores.shape
     if num_rows == 0:
         return scores
-    if tensors.allowed.numel():
-        allowed = tensors.allowed
+    if extras.allowed.numel():
+        allowed = extras.allowed
         if allowed.dtype != torch.bool:
             ids = torch.arange(vocab_size, device=scores.device)
             allowed = (allowed[:, ids // 32] >> (ids % 32)) & 1 == 1
         scores = scores.masked_fill(~allowed, NEVER)
-    if tensors.bias.numel() and not tensors.bias_offsets.numel():
-        scores = _clean(scores + tensors.bias.to(scores.dtype))
-    elif tensors.bias.numel():
-        scores = _clean(_with_sparse_bias(scores, tensors))
-    if tensors.history.numel():
-        scores = _penalised(scores, tensors)
+    if extras.bias.numel() and not extras.bias_offsets.numel():
+        scores = _clean(scores + extras.bias.to(scores.dtype))
+    elif extras.bias.numel():
+        scores = _clean(_with_sparse_bias(scores, extras))
+    if extras.history.numel():
+        scores = _penalised(scores, extras)
     return scores
 
 
-def _with_sparse_bias(scores: Tensor, tensors: SampleTensors) -> Tensor:
+def _with_sparse_bias(scores: Tensor, extras: Extras) -> Tensor:
     num_rows = scores.shape[0]
-    offsets = tensors.bias_offsets
+    offsets = extras.bias_offsets
     begin, end = offsets[:-1], offsets[1:]
     if offsets.numel() != num_rows + 1:
         begin, end = begin.expand(num_rows), end.expand(num_rows)
     rows = torch.arange(num_rows, device=scores.device).repeat_interleave(end - begin)
     starts = (end - begin).cumsum(0) - (end - begin)
     at = torch.arange(len(rows), device=scores.device) - starts[rows] + begin[rows]
-    places = (rows, tensors.bias_ids[at])
-    return scores.index_put(places, tensors.bias[at].to(scores.dtype), accumulate=True)
+    places = (rows, extras.bias_ids[at])
+    return scores.index_put(places, extras.bias[at].to(scores.dtype), accumulate=True)
 
 
-def _penalised(scores: Tensor, tensors: SampleTensors) -> Tensor:
-    history, end = tensors.history.long(), tensors.lens[:, None]
+def _penalised(scores: Tensor, extras: Extras) -> Tensor:
+    history, end = extras.history.long(), extras.lens[:, None]
     places = torch.arange(history.shape[1], device=scores.device)
-    is_output = (places >= tensors.prompt_lens[:, None]) & (places < end)
+    is_output = (places >= extras.prompt_lens[:, None]) & (places < end)
     ids = history.masked_fill(places >= end, 0)
-    if not (tensors.params[:, 5] != 1.0).any():
-        ids = ids.masked_fill(~is_output, 0)  # ids that no penalty reads may be anything
-    ids = ids.clamp(0, scores.shape[1] - 1)
+    ids = ids.clamp(0, scores.shape[1] - 1)  # those that no penalty reads may be anything
     counts = torch.zeros_like(scores).scatter_add_(1, ids, is_output.to(scores.dtype))
     seen = torch.zeros_like(scores).scatter_add_(1, ids, (places < end).to(scores.dtype)) > 0
-    repetition, frequency, presence = tensors.params[:, 5:].to(scores.dtype).unbind(dim=1)
+    repetition, frequency, presence = extras.params[:, 5:].to(scores.dtype).unbind(dim=1)
     repetition = repetition[:, None].expand_as(scores)
     repeated = torch.where(scores > 0, scores / repetition, scores * repetition)
     lowered = repeated - counts * frequency[:, None] - presence[:, None]
     return torch.where(seen, _clean(torch.where(counts > 0, lowered, repeated)), scores)
 
 
-def _draw(scores: Tensor, tensors: SampleTensors) -> tuple[Tensor, Tensor, Tensor]:
+def _draw(
+    scores: Tensor, call: SampleCall, extras: Extras
+) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, the scores with -inf where a token is not kept, and (B, 1) inverse temperatures."""
     num_rows, vocab_size = scores.shape
     if num_rows == 0:
-        return tensors.seeds.clone(), scores, scores.new_ones(0, 1, dtype=torch.float64)
-    columns = tensors.params[:, :5].expand(num_rows, 5).unbind(dim=1)
+        return call.seeds.clone(), scores, scores.new_ones(0, 1, dtype=torch.float64)
+    columns = extras.params[:, :5].unbind(dim=1)
     temperature, top_k, top_p, min_p, typical_p = (column[:, None] for column in columns)
     is_greedy = temperature == 0
     tempered = inverse(torch.where(is_greedy, torch.ones_like(temperature), temperature))
@@ -118,7 +119,7 @@ def _draw(scores: Tensor, tensors: SampleTensors) -> tuple[Tensor, Tensor, Tenso
     kept &= ~(on & (min_p > 0)) | (weight >= (min_p * 2.0**bits).clamp(min=1.0))
     if bool((on & (typical_p < 1)).any()):
         likely = kept & (weight > 0)
-        terms = weighted_exponents(x.clamp(min=-100.0), bits) * likely
+        terms = weighted_exponents(weight * likely, x)
         total = (weight * likely).sum(dim=1, keepdim=True)
         mean = terms.sum(dim=1, keepdim=True).double() / total.double()
         unlike = ((x + mean).abs() * UNITS).clamp(max=2.0**60).round().long()
@@ -127,7 +128,7 @@ def _draw(scores: Tensor, tensors: SampleTensors) -> tuple[Tensor, Tensor, Tenso
         prefix = likely & _in_prefix(by_likeness, weight * likely, typical_p)
         kept = torch.where(on & (typical_p < 1), prefix, kept)
     passed = (weight * kept).cumsum(dim=-1)
-    random = random_bits_of(tensors.seeds, tensors.positions)[:, None]
+    random = random_bits_of(call.seeds, call.positions)[:, None]
     goal, _ = product_over_2_53(passed[:, -1:], random)
     ids = torch.searchsorted(passed, goal, right=True).squeeze(1)
     is_nothing = scores.amax(dim=-1) == NEVER

@@ -7,7 +7,8 @@ from llmcore.ops.sampling.arguments import (
     LogitEdits,
     Logprobs,
     Sampled,
-    SampleTensors,
+    SampleCall,
+    Extras,
     check_values,
     pack,
 )
@@ -41,9 +42,10 @@ def sample_reference(
 ) -> Tensor | Sampled:
     """Draw one id per row; see the public function."""
     truncation = (temperature, top_k, top_p, min_p, typical_p)
-    tensors = pack(logits, seeds, positions, truncation, edits)
-    check_values(tensors)
-    rows = [_sample_row(tensors, row, logprobs) for row in range(logits.shape[0])]
+    call = pack(logits, seeds, positions, truncation, edits)
+    check_values(call)
+    extras = call.extras()
+    rows = [_sample_row(call, extras, row, logprobs) for row in range(logits.shape[0])]
     width = 0 if logprobs is None else logprobs.num
     device = logits.device
     ids = torch.tensor([row[0] for row in rows], dtype=torch.int64, device=device)
@@ -60,16 +62,16 @@ def sample_reference(
 Row = tuple[int, float, int, list[int], list[float]]
 
 
-def _sample_row(tensors: SampleTensors, row: int, logprobs: Logprobs | None) -> Row:
+def _sample_row(call: SampleCall, extras: Extras, row: int, logprobs: Logprobs | None) -> Row:
     """The id, its log-probability and rank, and ids and log-probabilities of the likeliest."""
-    wide = torch.promote_types(tensors.logits.dtype, torch.float32)
-    raw = _clean(tensors.logits[row].to(wide))
-    params = tensors.params[min(row, tensors.params.shape[0] - 1)]
-    scores = _edited(raw.clone(), tensors, row, params)
+    wide = torch.promote_types(call.logits.dtype, torch.float32)
+    raw = _clean(call.logits[row].to(wide))
+    params = extras.params[row]
+    scores = _edited(raw.clone(), extras, row, params)
     if scores.max() == NEVER:
         kept, token = torch.full_like(scores, NEVER), -1
     else:
-        bits = random_bits(int(tensors.seeds[row]), int(tensors.positions[row]))
+        bits = random_bits(int(call.seeds[row]), int(call.positions[row]))
         kept, token = _draw(scores, params, bits)
     if logprobs is None:
         return token, 0.0, 0, [], []
@@ -84,34 +86,34 @@ def _clean(scores: Tensor) -> Tensor:
     return torch.where(scores.isnan(), never, scores).clamp(max=torch.finfo(scores.dtype).max)
 
 
-def _edited(scores: Tensor, tensors: SampleTensors, row: int, params: Tensor) -> Tensor:
+def _edited(scores: Tensor, extras: Extras, row: int, params: Tensor) -> Tensor:
     def of_row(tensor: Tensor) -> Tensor:
         return tensor[min(row, tensor.shape[0] - 1)]
 
-    if tensors.allowed.numel():
-        allowed = of_row(tensors.allowed)
+    if extras.allowed.numel():
+        allowed = of_row(extras.allowed)
         if allowed.dtype != torch.bool:
             ids = torch.arange(len(scores), device=scores.device)
             allowed = (allowed[ids // 32] >> (ids % 32)) & 1 == 1
         scores = scores.masked_fill(~allowed, NEVER)
-    if tensors.bias.numel() and not tensors.bias_offsets.numel():
-        scores = _clean(scores + of_row(tensors.bias).to(scores.dtype))
-    elif tensors.bias.numel():
-        is_shared = tensors.bias_offsets.numel() != tensors.logits.shape[0] + 1
-        begin, end = tensors.bias_offsets[0 if is_shared else row :][:2].tolist()
-        for token, value in zip(tensors.bias_ids[begin:end], tensors.bias[begin:end], strict=True):
+    if extras.bias.numel() and not extras.bias_offsets.numel():
+        scores = _clean(scores + of_row(extras.bias).to(scores.dtype))
+    elif extras.bias.numel():
+        is_shared = extras.bias_offsets.numel() != extras.params.shape[0] + 1
+        begin, end = extras.bias_offsets[0 if is_shared else row :][:2].tolist()
+        for token, value in zip(extras.bias_ids[begin:end], extras.bias[begin:end], strict=True):
             scores[token] = _clean(scores[token] + value.to(scores.dtype))
-    if tensors.history.numel():
-        scores = _penalised(scores, tensors, row, params)
+    if extras.history.numel():
+        scores = _penalised(scores, extras, row, params)
     return scores
 
 
-def _penalised(scores: Tensor, tensors: SampleTensors, row: int, params: Tensor) -> Tensor:
+def _penalised(scores: Tensor, extras: Extras, row: int, params: Tensor) -> Tensor:
     repetition, frequency, presence = params[5:].to(scores.dtype)
     if repetition == 1 and frequency == 0 and presence == 0:
         return scores
-    history = tensors.history[row, : int(tensors.lens[row])].tolist()
-    output = history[int(tensors.prompt_lens[row]) :]
+    history = extras.history[row, : int(extras.lens[row])].tolist()
+    output = history[int(extras.prompt_lens[row]) :]
     for token in set(output if repetition == 1 else history):
         score = scores[token]
         score = score / repetition if score > 0 else score * repetition
@@ -131,7 +133,9 @@ def _draw(scores: Tensor, params: Tensor, random: int) -> tuple[Tensor, int]:
         return _only(scores, order[:1]), order[0]
     bits = weight_bits(len(values))
     x = exponents(scores, scores.max(), inverse(params[0]))
-    weight = weights(x, bits).tolist()
+    weight = weights(x, bits)
+    weighted = weighted_exponents(weight, x).tolist()
+    weight = weight.tolist()
     if top_k > 0:
         order = order[: int(top_k)]
     if top_p < 1:
@@ -141,7 +145,6 @@ def _draw(scores: Tensor, params: Tensor, random: int) -> tuple[Tensor, int]:
     if typical_p < 1:
         order = [i for i in order if weight[i] > 0]
         total = sum(weight[i] for i in order)
-        weighted = weighted_exponents(x, bits).tolist()
         mean = float(sum(weighted[i] for i in order)) / float(total)
         unlike = ((x + mean).abs() * UNITS).round().tolist()  # |-log2 p - entropy|
         order = sorted(order, key=lambda i: (unlike[i], i))

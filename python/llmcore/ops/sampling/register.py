@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from llmcore._native import load_libraries
-from llmcore.ops.sampling.arguments import SampleTensors
+from llmcore.ops.sampling.arguments import SampleCall
 from llmcore.ops.sampling.pytorch import sample_logprobs_torch, sample_torch
 
 load_libraries()
@@ -14,7 +14,7 @@ sample_op = torch.ops.llmcore.sample.default
 sample_logprobs_op = torch.ops.llmcore.sample_logprobs.default
 
 
-def _fake(logits: Tensor, seeds: Tensor, *rest: Tensor) -> Tensor:
+def _fake(logits: Tensor, seeds: Tensor, *rest: Any) -> Tensor:
     return seeds.new_empty(seeds.shape)
 
 
@@ -30,13 +30,13 @@ def _fake_logprobs(logits: Tensor, seeds: Tensor, *rest: Any) -> tuple[Tensor, .
     )
 
 
-def _cuda(*args: Tensor) -> Tensor:
-    return sample_torch(SampleTensors(*args))
+def _cuda(*args: Any) -> Tensor:
+    return sample_torch(SampleCall(*args))
 
 
 def _cuda_logprobs(*args: Any) -> tuple[Tensor, ...]:
-    *tensors, num_logprobs, processed = args
-    return tuple(sample_logprobs_torch(SampleTensors(*tensors), num_logprobs, processed))
+    *call, num_logprobs, processed = args
+    return tuple(sample_logprobs_torch(SampleCall(*call), num_logprobs, processed))
 
 
 torch.library.register_fake("llmcore::sample", _fake)

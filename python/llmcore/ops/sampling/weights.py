@@ -56,9 +56,9 @@ def weights(x: Tensor, bits: int) -> Tensor:
     return scaled_exp2(x, bits).round().long()
 
 
-def weighted_exponents(x: Tensor, bits: int) -> Tensor:
-    """int64 -x 2^(bits + x), rounded half to even."""
-    return (scaled_exp2(x, bits) * -x).round().long()
+def weighted_exponents(weight: Tensor, x: Tensor) -> Tensor:
+    """int64 -x times the weight of x, rounded half to even."""
+    return (weight.double() * -x.clamp(min=FLOOR)).round().long()
 
 
 def inverse(temperature: Tensor) -> Tensor:
