@@ -31,9 +31,9 @@ constexpr PhiloxWords philox4x32(PhiloxWords counter, uint64_t seed) {
 
 // 53 random bits for the pair alone.
 constexpr uint64_t sampling_bits(uint64_t seed, uint64_t position) {
-  const PhiloxWords words = philox4x32({static_cast<uint32_t>(position),
-                                        static_cast<uint32_t>(position >> 32), 0, kSamplingPurpose},
-                                       seed);
+  const PhiloxWords words = philox4x32(
+      {static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, kSamplingPurpose},
+      seed);
   return ((uint64_t{words[1]} << 32) | words[0]) >> 11;
 }
 

@@ -6,7 +6,7 @@
 #include "ops/rms_norm.h"
 #include "ops/sampling.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X) \
-  X(rms_norm, RmsNormArgs)         \
+#define LLMCORE_FOR_EACH_KERNEL(X)          \
+  X(rms_norm, RmsNormArgs)                  \
   X(rms_norm_backward, RmsNormBackwardArgs) \
   X(sample, SamplingArgs)

@@ -123,9 +123,8 @@ uint64_t find_top_p(Row& row) {
 void keep_top_p(Row& row) {
   if (!(row.params.top_p < 1)) return;
   Candidates& found = row.scratch->found;
-  const uint64_t target = row.is_cut
-                              ? target_of(row.params.top_p, sum_of(found.weights, found.n))
-                              : find_top_p(row);
+  const uint64_t target =
+      row.is_cut ? target_of(row.params.top_p, sum_of(found.weights, found.n)) : find_top_p(row);
   keep_prefix(
       ByScore{}, found,
       shortest_prefix(ByScore{}, found.scores, found.weights, found.n, target, found.active));
@@ -146,8 +145,7 @@ void keep_typical(Row& row) {
   const uint64_t total = sum_of(found.weights, found.n);
   const uint64_t weighted =
       sum_weighted_exponents(found.scores, found.weights, found.n, row.weighing);
-  const ByLikeness order{row.weighing,
-                         static_cast<double>(weighted) / static_cast<double>(total)};
+  const ByLikeness order{row.weighing, static_cast<double>(weighted) / static_cast<double>(total)};
   const uint64_t target = target_of(row.params.typical_p, total);
   keep_prefix(order, found,
               shortest_prefix(order, found.scores, found.weights, found.n, target, found.active));
@@ -327,8 +325,7 @@ void sample_row(const SamplingArgs& args, int64_t n, Scratch& scratch) {
   if (args.faults[n] != SamplingFault::kNone) return;
   Row row{.scores = scores,
           .vocab = args.vocab,
-          .weighing =
-              weighing_of(largest_of(scores, args.vocab), params.temperature, args.vocab),
+          .weighing = weighing_of(largest_of(scores, args.vocab), params.temperature, args.vocab),
           .params = params,
           .random = args.random[n],
           .scratch = &scratch,

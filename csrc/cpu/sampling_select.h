@@ -161,7 +161,8 @@ struct ByLikeness {
   Range range(const float*, int64_t) const { return {0.0, 0x1p47}; }
 };
 
-// --- the shortest prefix of an order --------------------------------------------------------------
+// --- the shortest prefix of an order
+// --------------------------------------------------------------
 
 // What comes before `key` in an order, and what equals it up to the index `last`.
 struct Prefix {
@@ -177,8 +178,7 @@ template <class Order>
 inline void bins_of(const Order& order, const float* scores, const Range& range, int32_t* bins) {
   const double scale = (kBins - 1) / (range.high - range.low);
   for (int i = 0; i < kBinChunk; i += kLanes) {
-    const VecHalfI bin =
-        __builtin_convertvector((order(scores + i) - range.low) * scale, VecHalfI);
+    const VecHalfI bin = __builtin_convertvector((order(scores + i) - range.low) * scale, VecHalfI);
     __builtin_memcpy(bins + i, &bin, sizeof(bin));
   }
 }
@@ -370,8 +370,8 @@ inline float bound_of_top(const float* scores, int64_t vocab, int64_t k, Candida
     store(found.scores + n, largest);
     n += kWidth;
   }
-  const Prefix top = shortest_prefix(ByScore{}, found.scores, nullptr, n,
-                                     static_cast<uint64_t>(k), found.active);
+  const Prefix top =
+      shortest_prefix(ByScore{}, found.scores, nullptr, n, static_cast<uint64_t>(k), found.active);
   return static_cast<float>(-top.key);
 }
 

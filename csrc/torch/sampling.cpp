@@ -166,9 +166,8 @@ SamplingArgs args_of(const SamplingTensors& t, const SamplingParams& numbers, co
   args.rows = shape.rows;
   args.vocab = shape.vocab;
   args.dtype = shape.dtype;
-  args.params = t.params.numel() > 0
-                    ? static_cast<const SamplingParams*>(t.params.const_data_ptr())
-                    : &numbers;
+  args.params = t.params.numel() > 0 ? static_cast<const SamplingParams*>(t.params.const_data_ptr())
+                                     : &numbers;
   args.params_stride = t.params.numel() > 0 ? 1 : 0;
   if (t.allowed.numel() > 0) {
     const bool is_bool = t.allowed.scalar_type() == ScalarType::Bool;
@@ -215,9 +214,8 @@ SamplingArgs args_of(const SamplingTensors& t, const SamplingParams& numbers, co
                                                : static_cast<const int64_t*>(args.history)[at];
   };
   // Where only the output is read, only it is at fault.
-  int64_t i = args.params[row * args.params_stride].repetition_penalty == 1.0
-                  ? args.prompt_lens[row]
-                  : 0;
+  int64_t i =
+      args.params[row * args.params_stride].repetition_penalty == 1.0 ? args.prompt_lens[row] : 0;
   while (i + 1 < args.lens[row] && !fails(id_at(i))) ++i;
   fail("history", expected, std::to_string(id_at(i)) + where);
 }
@@ -231,8 +229,7 @@ SamplingTensors tensors_of(const Tensor& logits, const Tensor& seeds, const Tens
   if (!extras.empty()) fail("extras", "0 or 8 tensors", std::to_string(extras.size()));
   const int64_t none[1] = {0};
   const Tensor absent = torch::stable::new_empty(logits, {none, 1});
-  return {logits, seeds,  positions, absent, absent, absent,
-          absent, absent, absent,    absent, absent};
+  return {logits, seeds, positions, absent, absent, absent, absent, absent, absent, absent, absent};
 }
 
 SamplingParams numbers_of(const std::vector<double>& numbers) {

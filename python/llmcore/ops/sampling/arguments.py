@@ -13,6 +13,7 @@ from llmcore.ops.shape_check import dtype_error, shape_error
 
 RowInt = int | Int[Tensor, " B"]
 """One value for all rows, or one each."""
+Number = float | int | Tensor
 RowFloat = float | Float[Tensor, " B"]
 """One value for all rows, or one each."""
 
@@ -55,10 +56,10 @@ class LogitBias:
 class LogitEdits:
     """Changes to the logits before the temperature, in this order."""
 
-    allowed: Bool[Tensor, "B V"] | Int[Tensor, "B _"] | None = None
+    allowed: Bool[Tensor, "_ V"] | Int[Tensor, "_ _"] | None = None
     """Tokens that may be drawn: bool, or int32 (B, ceil(V / 32)) with id j in bit j % 32 of word
     j // 32. The first axis may be 1."""
-    bias: LogitBias | Float[Tensor, "B V"] | None = None
+    bias: LogitBias | Float[Tensor, "_ V"] | None = None
     """Added to the scores: a few per row, or float32 for all. The first axis may be 1."""
     penalties: Penalties | None = None
 
@@ -143,7 +144,7 @@ def pack(
     logits: Tensor,
     seeds: Tensor,
     positions: Tensor,
-    truncation: tuple[float | Tensor, ...],
+    truncation: tuple[Number, ...],
     edits: LogitEdits | None,
 ) -> SampleCall:
     """Check shapes and dtypes; values are `check_values`' matter.
@@ -157,7 +158,7 @@ def pack(
     _check_rows("seeds", seeds, num_rows)
     _check_rows("positions", positions, num_rows)
     penalties = None if edits is None else edits.penalties
-    strengths: tuple[float | Tensor, ...] = NO_PENALTIES
+    strengths: tuple[Number, ...] = NO_PENALTIES
     if penalties is not None:
         strengths = (penalties.repetition, penalties.frequency, penalties.presence)
     values = (*truncation, *strengths)
@@ -171,7 +172,9 @@ def pack(
         *((none,) * 3 if edits is None or edits.bias is None else _bias(edits.bias, logits)),
         *((none,) * 3 if penalties is None else _history(penalties, num_rows)),
     )
-    return SampleCall(logits, seeds, positions, _plain(values) if is_plain else DEFAULTS, list(extras))
+    return SampleCall(
+        logits, seeds, positions, _plain(values) if is_plain else DEFAULTS, list(extras)
+    )
 
 
 def check_values(call: SampleCall) -> None:
@@ -197,11 +200,11 @@ def check_values(call: SampleCall) -> None:
         _check_history(extras, vocab_size)
 
 
-def _plain(values: tuple[float | Tensor, ...]) -> list[float]:
-    return [value for value in values if not isinstance(value, Tensor)]
+def _plain(values: tuple[Number, ...]) -> list[float]:
+    return [float(value) for value in values if not isinstance(value, Tensor)]
 
 
-def _row_params(values: tuple[float | Tensor, ...], logits: Tensor) -> Tensor:
+def _row_params(values: tuple[Number, ...], logits: Tensor) -> Tensor:
     num_rows = logits.shape[0]
     columns = []
     for name, value in zip(LIMITS, values, strict=True):

@@ -95,9 +95,7 @@ def _penalised(scores: Tensor, extras: Extras) -> Tensor:
     return torch.where(seen, _clean(torch.where(counts > 0, lowered, repeated)), scores)
 
 
-def _draw(
-    scores: Tensor, call: SampleCall, extras: Extras
-) -> tuple[Tensor, Tensor, Tensor]:
+def _draw(scores: Tensor, call: SampleCall, extras: Extras) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, the scores with -inf where a token is not kept, and (B, 1) inverse temperatures."""
     num_rows, vocab_size = scores.shape
     if num_rows == 0:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from llmcore.ops.sampling.arguments import (
+    Extras,
     LogitEdits,
     Logprobs,
-    Sampled,
     SampleCall,
-    Extras,
+    Sampled,
     check_values,
     pack,
 )
@@ -133,9 +133,8 @@ def _draw(scores: Tensor, params: Tensor, random: int) -> tuple[Tensor, int]:
         return _only(scores, order[:1]), order[0]
     bits = weight_bits(len(values))
     x = exponents(scores, scores.max(), inverse(params[0]))
-    weight = weights(x, bits)
-    weighted = weighted_exponents(weight, x).tolist()
-    weight = weight.tolist()
+    weighed = weights(x, bits)
+    weight = weighed.tolist()
     if top_k > 0:
         order = order[: int(top_k)]
     if top_p < 1:
@@ -145,6 +144,7 @@ def _draw(scores: Tensor, params: Tensor, random: int) -> tuple[Tensor, int]:
     if typical_p < 1:
         order = [i for i in order if weight[i] > 0]
         total = sum(weight[i] for i in order)
+        weighted = weighted_exponents(weighed, x).tolist()
         mean = float(sum(weighted[i] for i in order)) / float(total)
         unlike = ((x + mean).abs() * UNITS).round().tolist()  # |-log2 p - entropy|
         order = sorted(order, key=lambda i: (unlike[i], i))
