@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -288,17 +289,10 @@ def test_chi_square_of_200k_draws(params: Params) -> None:
     )
     probs = torch.zeros(61).scatter(0, reference.top_ids[0], reference.top_logprobs[0].exp())
     if edits is not None and edits.penalties is not None:
-        penalties = edits.penalties
-        edits = LogitEdits(
-            penalties=Penalties(
-                history=penalties.history.expand(num, -1),
-                prompt_lens=penalties.prompt_lens.expand(num),
-                lens=penalties.lens.expand(num),
-                repetition=penalties.repetition,
-                frequency=penalties.frequency,
-                presence=penalties.presence,
-            )
-        )
+        one = edits.penalties
+        rows = {"history": one.history.expand(num, -1), "lens": one.lens.expand(num)}
+        rows["prompt_lens"] = one.prompt_lens.expand(num)
+        edits = LogitEdits(penalties=replace(one, **rows))
     seeds, positions = torch.arange(num), torch.arange(num) % 1000
     ids = sample(
         logits.expand(num, -1), seeds=seeds, positions=positions, **(params | {"edits": edits})
@@ -329,16 +323,9 @@ def rows_of(call: Params, logits: Tensor, rows: Tensor) -> list[Tensor]:
 
     edits = call["edits"]
     penalties = edits.penalties
-    cut_edits = LogitEdits(
-        allowed=cut(edits.allowed),
-        penalties=Penalties(
-            history=cut(penalties.history),
-            prompt_lens=cut(penalties.prompt_lens),
-            lens=cut(penalties.lens),
-            repetition=cut(penalties.repetition),
-            presence=penalties.presence,
-        ),
-    )
+    names = ("history", "prompt_lens", "lens", "repetition")
+    cut_penalties = replace(penalties, **{name: cut(getattr(penalties, name)) for name in names})
+    cut_edits = LogitEdits(allowed=cut(edits.allowed), penalties=cut_penalties)
     changed = {key: cut(value) for key, value in call.items()} | {"edits": cut_edits}
     return tensors_of(sample(logits[rows], **changed))
 

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from llmcore.errors import ConfigError
 from llmcore.ops.backend import NATIVE, REFERENCE, TORCH, choose
 from llmcore.ops.sampling.arguments import (
     LogitBias,
@@ -16,10 +15,11 @@ from llmcore.ops.sampling.arguments import (
     RowFloat,
     RowInt,
     Sampled,
+    check_num,
     check_values,
     pack,
 )
-from llmcore.ops.sampling.reference import sample_reference
+from llmcore.ops.sampling.reference import sample_rows
 from llmcore.ops.sampling.register import sample_logprobs_op, sample_op
 from llmcore.ops.shape_check import dtype_error
 
@@ -42,7 +42,8 @@ def sample(
     typical_p: float | Tensor = ...,
     edits: LogitEdits | None = ...,
     logprobs: None = ...,
-) -> Tensor: ...
+) -> Tensor:
+    """Ids alone."""
 
 
 @overload
@@ -58,7 +59,8 @@ def sample(
     typical_p: float | Tensor = ...,
     edits: LogitEdits | None = ...,
     logprobs: Logprobs,
-) -> Sampled: ...
+) -> Sampled:
+    """Ids and log-probabilities."""
 
 
 def sample(
@@ -76,10 +78,10 @@ def sample(
 ) -> Int[Tensor, " B"] | Sampled:
     r"""Draw one token id per row from the edited, tempered, truncated softmax.
 
-    Order: allowed tokens, bias, repetition, frequency and presence penalty (`edits`), temperature,
-    top-k, top-p, min-p, typical; each truncation looks at what the one before kept, renormalised.
-    Every number may be a tensor with one value a row. The random number of a row depends on its
-    seed and position alone, so a sequence draws the same ids in any batch.
+    Order: `edits` (allowed tokens, bias, repetition, frequency, presence), temperature, top-k,
+    top-p, min-p, typical; each truncation looks at what the one before kept, renormalised. A number
+    may be a tensor with one value a row. A row's random number depends on its seed and position
+    alone, so a sequence draws the same ids in any batch.
 
     Args:
         logits: Scores of the next token. NaN counts as -inf.
@@ -103,43 +105,25 @@ def sample(
         ConfigError: a number is out of its range, or an id in bias or history not in [0, V).
         KernelUnavailable: the forced backend has no kernel for this device.
 
-    Numerics: scores are float32. Weights e^((score - highest) / temperature) are float64 rounded
-    to integers in units of 2^-b of the highest, b = min(51, 62 - bits of V), so that sums are
-    exact; a token below 2^-b of the highest is never drawn. Log-probabilities round once, to
-    float32. History is checked as far as a penalty reads it.
+    Numerics: scores are float32; weights e^((score - highest) / temperature) are float64 rounded to
+    integers in units of 2^-b, b = min(51, 62 - bits of V), so that sums are exact; a token less
+    likely than 2^-b of the likeliest is never drawn. History is checked as far as it is read.
     Source: Philox4x32-10, Salmon et al. 2011; top-p, Holtzman et al. 2019, arXiv:1904.09751;
     min-p, arXiv:2407.01082; typical, Meister et al. 2022, arXiv:2202.00666; repetition penalty,
     Keskar et al. 2019, arXiv:1909.05858, with the sign rule of Hugging Face.
     """
-    num_logprobs = -1 if logprobs is None else logprobs.num
-    if logprobs is not None and not 0 <= num_logprobs <= logits.shape[-1]:
-        raise ConfigError(
-            f"sample: logprobs must be num in [0, V] = [0, {logits.shape[-1]}], got {num_logprobs}"
-        )
-    if logits.requires_grad:
-        logits = logits.detach()
+    check_num(logprobs, logits.shape[-1])
     truncation = (temperature, top_k, top_p, min_p, typical_p)
-    call = pack(logits, seeds, positions, truncation, edits)
+    call = pack(logits.detach(), seeds, positions, truncation, edits)
     chosen = choose("sample", BACKENDS, logits.device.type)
     if chosen == REFERENCE:
-        return sample_reference(
-            logits,
-            seeds=seeds,
-            positions=positions,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            typical_p=typical_p,
-            edits=edits,
-            logprobs=logprobs,
-        )
+        return sample_rows(call, logprobs)
     if chosen == NATIVE and logits.dtype not in NATIVE_DTYPES:
         raise dtype_error("sample", "logits", "float32, bfloat16 or float16", logits)
     try:
         if logprobs is None:
             return sample_op(*call)
-        return Sampled(*sample_logprobs_op(*call, num_logprobs, logprobs.processed))
+        return Sampled(*sample_logprobs_op(*call, logprobs.num, logprobs.processed))
     except RuntimeError:
         check_values(call)  # words what the door found inside the tensors
         raise

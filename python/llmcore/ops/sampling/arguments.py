@@ -33,7 +33,7 @@ class Penalties:
     lens: Int[Tensor, " B"]
     """int64 tokens of prompt and output."""
     repetition: RowFloat = 1.0
-    """Divides the positive and multiplies the other scores of every token in the history; 1: off."""
+    """Divides the positive, multiplies the other scores of all tokens in the history; 1: off."""
     frequency: RowFloat = 0.0
     """Taken off the score of a token for each time that it is in the output; 0: off."""
     presence: RowFloat = 0.0
@@ -175,6 +175,14 @@ def pack(
     return SampleCall(
         logits, seeds, positions, _plain(values) if is_plain else DEFAULTS, list(extras)
     )
+
+
+def check_num(logprobs: Logprobs | None, vocab_size: int) -> None:
+    """Raise ConfigError if there are fewer tokens than are to be listed."""
+    if logprobs is not None and not 0 <= logprobs.num <= vocab_size:
+        raise ConfigError(
+            f"sample: logprobs must be num in [0, V] = [0, {vocab_size}], got {logprobs.num}"
+        )
 
 
 def check_values(call: SampleCall) -> None:

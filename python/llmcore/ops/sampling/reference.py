@@ -42,12 +42,14 @@ def sample_reference(
 ) -> Tensor | Sampled:
     """Draw one id per row; see the public function."""
     truncation = (temperature, top_k, top_p, min_p, typical_p)
-    call = pack(logits, seeds, positions, truncation, edits)
+    return sample_rows(pack(logits, seeds, positions, truncation, edits), logprobs)
+
+
+def sample_rows(call: SampleCall, logprobs: Logprobs | None) -> Tensor | Sampled:
+    """The same for packed arguments."""
     check_values(call)
-    extras = call.extras()
-    rows = [_sample_row(call, extras, row, logprobs) for row in range(logits.shape[0])]
-    width = 0 if logprobs is None else logprobs.num
-    device = logits.device
+    extras, device = call.extras(), call.logits.device
+    rows = [_sample_row(call, extras, row, logprobs) for row in range(call.logits.shape[0])]
     ids = torch.tensor([row[0] for row in rows], dtype=torch.int64, device=device)
     if logprobs is None:
         return ids
@@ -55,7 +57,7 @@ def sample_reference(
     ranks = torch.tensor([row[2] for row in rows], dtype=torch.int64, device=device)
     top_ids = torch.tensor([row[3] for row in rows], dtype=torch.int64, device=device)
     top = torch.tensor([row[4] for row in rows], dtype=torch.float32, device=device)
-    shape = (len(rows), width)
+    shape = (len(rows), logprobs.num)
     return Sampled(ids, chosen, ranks, top_ids.reshape(shape), top.reshape(shape))
 
 
