@@ -29,3 +29,9 @@
   X(global_norm, GlobalNormArgs)                      \
   X(rms_norm, RmsNormArgs)                            \
   X(rms_norm_backward, RmsNormBackwardArgs)
+#include "ops/sampling.h"
+
+#define LLMCORE_FOR_EACH_KERNEL(X)          \
+  X(rms_norm, RmsNormArgs)                  \
+  X(rms_norm_backward, RmsNormBackwardArgs) \
+  X(sample, SamplingArgs)

@@ -1,17 +1,22 @@
-"""Philox4x32-10, the counter-based generator: one uniform number per (seed, position).
+"""Philox4x32-10, the counter-based generator: one random number per (seed, position).
+
+The key is the seed (low word, high word). Word 3 of the counter is the purpose, so that two
+purposes with one seed never read the same numbers; words 0 to 2 belong to the purpose. Sampling:
+(position low, position high, 0, purpose 0), of which words 0 and 1 make one number of 53 bits.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", table 2.
 """
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 MULTIPLIERS: Final = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS: Final = (0x9E3779B9, 0xBB67AE85)
 ROUNDS: Final = 10
 MASK: Final = 0xFFFFFFFF
+SAMPLING_PURPOSE: Final = 0
 
 
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, ...]:
@@ -25,25 +30,23 @@ def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tupl
     return c0, c1, c2, c3
 
 
-def uniform(seed: int, position: int) -> float:
-    """Return a number in [0, 1) with 53 random bits, for the pair alone."""
+def random_bits(seed: int, position: int) -> int:
+    """Return 53 random bits for the pair alone."""
     seed, position = seed & (2**64 - 1), position & (2**64 - 1)
-    counter = (position & MASK, position >> 32, 0, 0)
+    counter = (position & MASK, position >> 32, 0, SAMPLING_PURPOSE)
     words = philox4x32(counter, (seed & MASK, seed >> 32))
-    return float(((words[1] << 32) | words[0]) >> 11) * 2.0**-53
+    return ((words[1] << 32) | words[0]) >> 11
 
 
-def uniforms(seeds: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return `uniform` of every pair, computed together."""
-    seed, position = seeds.astype(np.uint64), positions.astype(np.uint64)
-    low, high = np.uint64(MASK), np.uint64(32)
-    c0, c1 = position & low, position >> high
-    c2, c3 = np.zeros_like(c0), np.zeros_like(c0)
-    k0, k1 = seed & low, seed >> high
+def random_bits_of(seeds: Tensor, positions: Tensor) -> Tensor:
+    """Return `random_bits` of every pair, computed together where the tensors are."""
+    low = positions & MASK
+    zeros = torch.zeros_like(low)
+    c0, c1, c2, c3 = low, (positions >> 32) & MASK, zeros, zeros + SAMPLING_PURPOSE
+    k0, k1 = seeds & MASK, (seeds >> 32) & MASK
     for _ in range(ROUNDS):
-        p0, p1 = np.uint64(MULTIPLIERS[0]) * c0, np.uint64(MULTIPLIERS[1]) * c2
-        c0, c1, c2, c3 = (p1 >> high) ^ c1 ^ k0, p1 & low, (p0 >> high) ^ c3 ^ k1, p0 & low
-        k0 = (k0 + np.uint64(KEY_STEPS[0])) & low
-        k1 = (k1 + np.uint64(KEY_STEPS[1])) & low
-    bits = ((c1 << high) | c0) >> np.uint64(11)
-    return bits.astype(np.float64) * 2.0**-53
+        p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]  # modulo 2^64
+        high0, high1 = (p0 >> 32) & MASK, (p1 >> 32) & MASK
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, p1 & MASK, high0 ^ c3 ^ k1, p0 & MASK
+        k0, k1 = (k0 + KEY_STEPS[0]) & MASK, (k1 + KEY_STEPS[1]) & MASK
+    return (c1 << 21) | (c0 >> 11)
