@@ -3,8 +3,10 @@
 // functions cpu::name. A kernel is `void name(const Args& args, const ParallelFor& parallel_for)`.
 #pragma once
 
+#include "ops/linear.h"
 #include "ops/rms_norm.h"
 
 #define LLMCORE_FOR_EACH_KERNEL(X) \
+  X(linear, LinearArgs)            \
   X(rms_norm, RmsNormArgs)         \
   X(rms_norm_backward, RmsNormBackwardArgs)

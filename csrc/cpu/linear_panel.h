@@ -1,0 +1,252 @@
+// x W^T on one packed panel (64 output channels, see ops/linear.h): the inner loops of `linear`, for
+// any kernel of csrc/cpu that multiplies by packed weights.
+//
+//   panel_product<Format>(x, num_rows, weight + first step, num_steps, c, fresh)
+//     c[r][o] = (fresh ? 0 : c[r][o]) + sum_i x_ri W_oi     one chain over i per element
+//   panel_product_scaled<Format>(..., scales, c, fresh)
+//     c[r][o] = (fresh ? 0 : c[r][o]) + scales[o] * sum_i x_ri q_oi
+//
+// for up to kMaxRows rows; c is float32, rows of kPanelWidth. Calls on consecutive ranges of steps
+// give bit for bit what one call on all of them gives: c is spilled in float32, exactly.
+// x comes repacked: Format::Input [channel (or pair)][num_rows], zero where channels are padding.
+#pragma once
+
+#include "cpu/vec.h"
+#include "cpu/vec_math.h"
+#include "ops/linear.h"
+
+namespace llmcore::cpu::LLMCORE_ISA {
+
+typedef int16_t VecI16 __attribute__((vector_size(kWidth * 2)));
+
+constexpr int kMaxRows = 6;
+
+// Vectors of output channels held in registers beside `rows` rows: accumulators, one weight vector
+// each and a broadcast x fit the 32 (AVX-512) or 16 registers.
+constexpr int tile_vectors(int rows) {
+#if defined(__AVX512F__)
+  return rows > 0 ? 4 : 0;
+#else
+  return rows == 1 ? 8 : (rows == 2 ? 4 : 2);
+#endif
+}
+
+// --- formats: how a step of the packed weight becomes operands -----------------------------------
+// kInputs multiplications per step; operand(p, j) is that of input j for kWidth channels from p on.
+
+template <class T>
+inline T load_bits(const char* p) {
+  T v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+
+struct BFloat16Fma;
+struct BFloat16Dot;
+
+struct Fma {
+  typedef float Input;
+  typedef BFloat16Fma Unpacked;  // the format to which integers are unpacked for many rows
+  static constexpr int kInputChannels = 1;
+  typedef VecF Operand;
+  static VecF spread(float x) { return broadcast(x); }
+  static VecF multiply_add(VecF x, VecF w, VecF sum) { return fused_multiply_add(x, w, sum); }
+};
+
+struct Float32Fma : Fma {
+  static constexpr bool kIsInteger = false;
+  static constexpr int kInputs = 1;
+  static constexpr int kChannelBytes = 4;
+  static VecF operand(const char* p, int) { return load_bits<VecF>(p); }
+};
+
+struct BFloat16Fma : Fma {
+  static constexpr bool kIsInteger = false;
+  static constexpr int kInputs = 2;
+  static constexpr int kChannelBytes = 4;
+  static VecF operand(const char* p, int j) {
+    const VecU pair = load_bits<VecU>(p);
+    return j == 0 ? (VecF)(pair << 16) : (VecF)(pair & 0xFFFF0000u);
+  }
+};
+
+struct Int8Fma : Fma {
+  static constexpr bool kIsInteger = true;
+  typedef Int8Fma Packed;
+  static constexpr WeightFormat kWeight = WeightFormat::kInt8;
+  static constexpr int kInputs = 2;
+  static constexpr int kChannelBytes = 2;
+  static VecF operand(const char* p, int j) {
+    const VecI pair = __builtin_convertvector(load_bits<VecI16>(p), VecI);
+    const VecI q = j == 0 ? (VecI)((VecU)pair << 24) >> 24 : pair >> 8;
+    return __builtin_convertvector(q, VecF);
+  }
+};
+
+struct Int4Fma : Fma {
+  static constexpr bool kIsInteger = true;
+  typedef Int4Fma Packed;
+  static constexpr WeightFormat kWeight = WeightFormat::kInt4;
+  static constexpr int kInputs = 8;
+  static constexpr int kChannelBytes = 4;
+  static VecF operand(const char* p, int j) {
+    const VecU eight = load_bits<VecU>(p);
+    const int shift = (j % 2) * 16 + (j / 2) * 4;
+#if defined(__AVX512F__)
+    const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1);
+    return (VecF)_mm512_permutexvar_ps((__m512i)(eight >> shift), values);  // reads 4 low bits
+#else
+    return __builtin_convertvector((VecI)(eight << (28 - shift)) >> 28, VecF);
+#endif
+  }
+};
+
+#if defined(__AVX512BF16__)
+
+// Pairs of bfloat16: small integers are exact in it.
+struct Dot {
+  typedef uint32_t Input;
+  typedef BFloat16Dot Unpacked;
+  static constexpr int kInputChannels = 2;
+  typedef __m512bh Operand;
+  static __m512bh spread(uint32_t pair) {
+    return (__m512bh)_mm512_set1_epi32(static_cast<int32_t>(pair));
+  }
+  static VecF multiply_add(__m512bh x, __m512bh w, VecF sum) {
+    return (VecF)_mm512_dpbf16_ps((__m512)sum, x, w);
+  }
+};
+
+struct BFloat16Dot : Dot {
+  static constexpr bool kIsInteger = false;
+  static constexpr int kInputs = 1;
+  static constexpr int kChannelBytes = 4;
+  static __m512bh operand(const char* p, int) { return (__m512bh)_mm512_loadu_si512(p); }
+};
+
+struct Int8Dot : Dot {
+  static constexpr bool kIsInteger = true;
+  typedef Int8Fma Packed;
+  static constexpr int kInputs = 1;
+  static constexpr int kChannelBytes = 2;
+  static __m512bh operand(const char* p, int) {
+    const __m128i* from = reinterpret_cast<const __m128i*>(p);
+    const __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from)));
+    const __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from + 1)));
+    return _mm512_cvtne2ps_pbh(high, low);
+  }
+};
+
+struct Int4Dot : Dot {
+  static constexpr bool kIsInteger = true;
+  typedef Int4Fma Packed;
+  static constexpr int kInputs = 4;
+  static constexpr int kChannelBytes = 4;
+  static __m512bh operand(const char* p, int j) {
+    // bfloat16 of 0 .. 7, -8 .. -1, twice: the lookup reads 5 bits of the shifted nibble.
+    const __m512i values = _mm512_broadcast_i64x4(_mm256_setr_epi16(
+        0, 0x3F80, 0x4000, 0x4040, 0x4080, 0x40A0, 0x40C0, 0x40E0, static_cast<short>(0xC100),
+        static_cast<short>(0xC0E0), static_cast<short>(0xC0C0), static_cast<short>(0xC0A0),
+        static_cast<short>(0xC080), static_cast<short>(0xC040), static_cast<short>(0xC000),
+        static_cast<short>(0xBF80)));
+    const __m512i nibbles = _mm512_srli_epi16(_mm512_loadu_si512(p), 4 * static_cast<unsigned>(j));
+    return (__m512bh)_mm512_permutexvar_epi16(nibbles, values);
+  }
+};
+
+#endif
+
+// --- the product ---------------------------------------------------------------------------------
+
+// Adds `num_steps` steps to `sums`: kRows rows by kVectors vectors from `weight` on.
+template <class Format, int kRows, int kVectors>
+__attribute__((always_inline)) inline void accumulate(const typename Format::Input* x,
+                                                      const char* weight, int64_t num_steps,
+                                                      VecF (&sums)[kRows][kVectors]) {
+  constexpr int64_t kStepBytes = Format::kChannelBytes * kPanelWidth;
+  for (int64_t step = 0; step < num_steps; ++step) {
+#pragma GCC unroll 8
+    for (int j = 0; j < Format::kInputs; ++j) {
+      typename Format::Operand operands[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        operands[v] = Format::operand(weight + v * kWidth * Format::kChannelBytes, j);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const typename Format::Operand spread = Format::spread(x[j * kRows + r]);
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] = Format::multiply_add(spread, operands[v], sums[r][v]);
+        }
+      }
+    }
+    x += Format::kInputs * kRows;
+    weight += kStepBytes;
+  }
+}
+
+template <class Format, int kRows, bool kScaled>
+void panel_tile(const typename Format::Input* x, const char* weight, int64_t num_steps,
+                const uint16_t* scales, float* c, bool fresh) {
+  constexpr int kVectors = tile_vectors(kRows);
+  for (int64_t o = 0; o < kPanelWidth; o += kVectors * kWidth) {
+    VecF sums[kRows][kVectors] = {};
+    if (!kScaled && !fresh) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = load(c + r * kPanelWidth + o + v * kWidth);
+      }
+    }
+    accumulate<Format, kRows, kVectors>(x, weight + o * Format::kChannelBytes, num_steps, sums);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      VecF scale = {};
+      if constexpr (kScaled) {
+        scale = load(reinterpret_cast<const BFloat16*>(scales + o + v * kWidth));
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        float* to = c + r * kPanelWidth + o + v * kWidth;
+        if constexpr (kScaled) {
+          sums[r][v] = fused_multiply_add(sums[r][v], scale, fresh ? VecF{} : load(to));
+        }
+        store(to, sums[r][v]);
+      }
+    }
+  }
+}
+
+template <class Format, bool kScaled>
+inline void panel_rows(const typename Format::Input* x, int num_rows, const char* weight,
+                       int64_t num_steps, const uint16_t* scales, float* c, bool fresh) {
+  switch (num_rows) {
+    case 1:
+      return panel_tile<Format, 1, kScaled>(x, weight, num_steps, scales, c, fresh);
+    case 2:
+      return panel_tile<Format, 2, kScaled>(x, weight, num_steps, scales, c, fresh);
+    case 3:
+      return panel_tile<Format, 3, kScaled>(x, weight, num_steps, scales, c, fresh);
+    case 4:
+      return panel_tile<Format, 4, kScaled>(x, weight, num_steps, scales, c, fresh);
+    case 5:
+      return panel_tile<Format, 5, kScaled>(x, weight, num_steps, scales, c, fresh);
+    default:
+      return panel_tile<Format, 6, kScaled>(x, weight, num_steps, scales, c, fresh);
+  }
+}
+
+template <class Format>
+inline void panel_product(const typename Format::Input* x, int num_rows, const char* weight,
+                          int64_t num_steps, float* c, bool fresh) {
+  panel_rows<Format, false>(x, num_rows, weight, num_steps, nullptr, c, fresh);
+}
+
+template <class Format>
+inline void panel_product_scaled(const typename Format::Input* x, int num_rows, const char* weight,
+                                 int64_t num_steps, const uint16_t* scales, float* c, bool fresh) {
+  panel_rows<Format, true>(x, num_rows, weight, num_steps, scales, c, fresh);
+}
+
+}  // namespace llmcore::cpu::LLMCORE_ISA
