@@ -18,6 +18,7 @@ constexpr bool kHasLookup = true;
 constexpr bool kHasLookup = false;
 #endif
 
+constexpr int64_t kStreamAhead = 4096;
 constexpr int64_t kUnpackedBytes = 128 * kPanelWidth * 2;  // the largest chunk and group
 static_assert(chunk_inputs(WeightFormat::kInt8) <= 128 && chunk_inputs(WeightFormat::kInt4) <= 128);
 
@@ -58,25 +59,6 @@ int64_t inputs_per_row(const PackedWeight& weight) {
 
 // --- one block of rows times one panel -------------------------------------------------------------
 
-// `num_steps` steps of an integer format as steps of the bfloat16 format. Exact.
-template <class Format>
-void unpack(const char* weight, int64_t num_steps, char* to) {
-  constexpr int64_t kChannels = linear_step_size(Format::kWeight);
-  for (int64_t step = 0; step < num_steps; ++step) {
-    for (int64_t o = 0; o < kPanelWidth; o += kWidth) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kChannels; j += 2) {
-        const VecU even = (VecU)Format::operand(weight + o * Format::kChannelBytes, j);
-        const VecU odd = (VecU)Format::operand(weight + o * Format::kChannelBytes, j + 1);
-        const VecU pair = (even >> 16) | (odd & 0xFFFF0000u);
-        __builtin_memcpy(to + (j / 2 * kPanelWidth + o) * 4, &pair, sizeof(pair));
-      }
-    }
-    weight += Format::kChannelBytes * kPanelWidth;
-    to += kChannels / 2 * kPanelWidth * 4;
-  }
-}
-
 template <class Format>
 class Block {
  public:
@@ -99,48 +81,61 @@ class Block {
     const int64_t step_bytes = linear_step_bytes(weight_.format);
     const int64_t chunk = chunk_steps(weight_, num_tiles);
     const char* data = static_cast<const char*>(weight_.data) + panel * num_steps * step_bytes;
-    const int64_t num_groups = linear_num_groups(weight_.in_size, weight_.group_size);
-    const uint16_t* scales = nullptr;
-    if (weight_.group_size > 0) scales = weight_.scales + panel * num_groups * kPanelWidth;
     const bool unpacks = unpacks_chunks(weight_.format, num_tiles, kHasLookup);
+    Steps steps{chunk, chunk, nullptr, true};
+    if (weight_.group_size > 0) {
+      steps.per_group = weight_.group_size / linear_step_size(weight_.format);
+      steps.scales = weight_.scales +
+                     panel * linear_num_groups(weight_.in_size, weight_.group_size) * kPanelWidth;
+    }
     int64_t step = 0;
     do {
-      const int64_t count = num_steps - step < chunk ? num_steps - step : chunk;
+      steps.count = num_steps - step < chunk ? num_steps - step : chunk;
+      steps.fresh = step == 0;
       const char* from = data + step * step_bytes;
       if (unpacks) {
-        multiply_unpacked(from, step, count, scales, c);
+        multiply_unpacked(from, step, steps, c);
       } else {
-        multiply_chunk<Format>(from, step, count, scales, c);
+        const int64_t bytes = steps.count * step_bytes;
+        const char* next = from + (num_tiles == 1 ? kStreamAhead : bytes);
+        multiply_chunk<Format>(from, step, steps, next, bytes, c);
       }
-      if (scales != nullptr) scales += kPanelWidth;
+      if (steps.scales != nullptr) steps.scales += chunk / steps.per_group * kPanelWidth;
       step += chunk;
     } while (step < num_steps);
   }
 
  private:
-  void multiply_unpacked(const char* from, int64_t step, int64_t count, const uint16_t* scales,
-                         float* c) const {
+  void multiply_unpacked(const char* from, int64_t step, const Steps& steps, float* c) const {
     if constexpr (Format::kIsInteger) {
       alignas(64) char unpacked[kUnpackedBytes];
-      unpack<typename Format::Packed>(from, count, unpacked);
-      constexpr int64_t kPairs = linear_step_size(Format::Packed::kWeight) / 2;
-      multiply_chunk<typename Format::Unpacked>(unpacked, step * kPairs, count * kPairs, scales, c);
+      unpack<Format>(from, steps.count, unpacked);
+      constexpr int64_t kPairs = Format::kInputs * Format::kInputChannels / 2;
+      const int64_t bytes = steps.count * Format::kChannelBytes * kPanelWidth;
+      const Steps pairs{steps.count * kPairs, steps.per_group * kPairs, steps.scales, steps.fresh};
+      multiply_chunk<typename Format::Unpacked>(unpacked, step * kPairs, pairs, from + bytes, bytes,
+                                                c);
     }
   }
 
+  // All tiles times the steps at `from`, which are those of the weight from `step` on. The tiles
+  // meanwhile fetch `next_bytes` at `next`, each its share: the next chunk, or what a single tile
+  // will stream through.
   template <class F>
-  void multiply_chunk(const char* from, int64_t step, int64_t count, const uint16_t* scales,
-                      float* c) const {
+  void multiply_chunk(const char* from, int64_t step, const Steps& steps, const char* next,
+                      int64_t next_bytes, float* c) const {
+    const int64_t num_tiles = last_tile_ - first_tile_;
     for (int64_t tile = first_tile_; tile < last_tile_; ++tile) {
       const int64_t row = plan_.tile_begin(tile) - first_row();
       const int rows = static_cast<int>(plan_.tile_begin(tile + 1) - plan_.tile_begin(tile));
       const Input* x = x_ + row * inputs_per_row<F>(weight_) + step * F::kInputs * rows;
-      float* sums = c + row * kPanelWidth;
-      if (scales != nullptr) {
-        panel_product_scaled<F>(x, rows, from, count, scales, sums, step == 0);
-      } else {
-        panel_product<F>(x, rows, from, count, sums, step == 0);
-      }
+      const int64_t passes = kPanelWidth / (tile_vectors(rows) * kWidth);
+      const int64_t parts = num_tiles * passes, part = (tile - first_tile_) * passes;
+      const int64_t share = steps.count > 0 ? divide_up(next_bytes, parts * steps.count) : 0;
+      const int64_t pass = steps.count * share;
+      Prefetch ahead{next + part * pass, share, share, pass, num_tiles > 3};
+      if (num_tiles == 1) ahead = {next, share * passes, share, share, false};
+      panel_product<F>(x, rows, from, steps, ahead, c + row * kPanelWidth);
     }
   }
 
@@ -186,7 +181,7 @@ void run(const LinearArgs& args, const ParallelFor& parallel_for) {
   typedef typename Format::Input Input;
   alignas(64) char on_stack[kStackInputBytes];
   const PackedWeight& weight = args.weight;
-  const LinearPlan plan = linear_plan(args.rows, weight.in_size);
+  const LinearPlan plan = linear_plan(args.rows, weight.in_size, kMaxRows);
   const int64_t num_panels = linear_num_panels(weight.out_size);
   const int64_t per_row = inputs_per_row<Format>(weight);
   Input* x = static_cast<Input*>(args.scratch == nullptr ? on_stack : args.scratch);
@@ -204,7 +199,7 @@ void run(const LinearArgs& args, const ParallelFor& parallel_for) {
         }
       }
     };
-    parallel_for(first_tile, plan.block_begin(last_block), grain_tiles(weight.in_size), repack);
+    parallel_for(first_tile, plan.block_begin(last_block), grain_tiles(weight.in_size, kMaxRows), repack);
     const auto multiply = [&](int64_t begin, int64_t end) {
       alignas(64) float c[kMaxBlockRows * kPanelWidth];
       for (int64_t item = begin; item < end; ++item) {

@@ -1,14 +1,14 @@
 // x W^T on one packed panel (64 output channels, see ops/linear.h): the inner loops of `linear`, for
 // any kernel of csrc/cpu that multiplies by packed weights.
 //
-//   panel_product<Format>(x, num_rows, weight + first step, num_steps, c, fresh)
-//     c[r][o] = (fresh ? 0 : c[r][o]) + sum_i x_ri W_oi     one chain over i per element
-//   panel_product_scaled<Format>(..., scales, c, fresh)
-//     c[r][o] = (fresh ? 0 : c[r][o]) + scales[o] * sum_i x_ri q_oi
+//   panel_product<Format>(x, num_rows, weight, steps, ahead, c)
+//     without scales   c[r][o] = (fresh ? 0 : c[r][o]) + sum_i x_ri W_oi     one chain over i
+//     with scales      c[r][o] = (fresh ? 0 : c[r][o]) + s_0o sum_(i in group 0) x_ri q_oi + ...
 //
-// for up to kMaxRows rows; c is float32, rows of kPanelWidth. Calls on consecutive ranges of steps
-// give bit for bit what one call on all of them gives: c is spilled in float32, exactly.
+// for 1 to kMaxRows rows; c is float32, rows of kPanelWidth. Calls on consecutive ranges of steps
+// (of whole groups) give bit for bit what one call on all of them gives: c spills exactly.
 // x comes repacked: Format::Input [channel (or pair)][num_rows], zero where channels are padding.
+// The caller picks the format, e.g. Int4Dot, and with it whether the bfloat16 dot serves.
 #pragma once
 
 #include "cpu/vec.h"
@@ -19,17 +19,19 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 typedef int16_t VecI16 __attribute__((vector_size(kWidth * 2)));
 
-constexpr int kMaxRows = 6;
-
-// Vectors of output channels held in registers beside `rows` rows: accumulators, one weight vector
-// each and a broadcast x fit the 32 (AVX-512) or 16 registers.
-constexpr int tile_vectors(int rows) {
+// Vectors of output channels held in registers beside `rows` rows: the sums, a weight vector each
+// and a broadcast x fit the 32 (AVX-512) or 16 registers.
 #if defined(__AVX512F__)
+constexpr int kMaxRows = 6;
+constexpr int tile_vectors(int rows) {
   return rows > 0 ? 4 : 0;
-#else
-  return rows == 1 ? 8 : (rows == 2 ? 4 : 2);
-#endif
 }
+#else
+constexpr int kMaxRows = 6;
+constexpr int tile_vectors(int rows) {
+  return rows == 1 ? 8 : (rows == 2 ? 4 : 2);
+}
+#endif
 
 // --- formats: how a step of the packed weight becomes operands -----------------------------------
 // kInputs multiplications per step; operand(p, j) is that of input j for kWidth channels from p on.
@@ -45,8 +47,8 @@ struct BFloat16Fma;
 struct BFloat16Dot;
 
 struct Fma {
+  typedef BFloat16Fma Unpacked;  // takes the same x
   typedef float Input;
-  typedef BFloat16Fma Unpacked;  // the format to which integers are unpacked for many rows
   static constexpr int kInputChannels = 1;
   typedef VecF Operand;
   static VecF spread(float x) { return broadcast(x); }
@@ -72,8 +74,6 @@ struct BFloat16Fma : Fma {
 
 struct Int8Fma : Fma {
   static constexpr bool kIsInteger = true;
-  typedef Int8Fma Packed;
-  static constexpr WeightFormat kWeight = WeightFormat::kInt8;
   static constexpr int kInputs = 2;
   static constexpr int kChannelBytes = 2;
   static VecF operand(const char* p, int j) {
@@ -85,8 +85,6 @@ struct Int8Fma : Fma {
 
 struct Int4Fma : Fma {
   static constexpr bool kIsInteger = true;
-  typedef Int4Fma Packed;
-  static constexpr WeightFormat kWeight = WeightFormat::kInt4;
   static constexpr int kInputs = 8;
   static constexpr int kChannelBytes = 4;
   static VecF operand(const char* p, int j) {
@@ -105,8 +103,8 @@ struct Int4Fma : Fma {
 
 // Pairs of bfloat16: small integers are exact in it.
 struct Dot {
-  typedef uint32_t Input;
   typedef BFloat16Dot Unpacked;
+  typedef uint32_t Input;
   static constexpr int kInputChannels = 2;
   typedef __m512bh Operand;
   static __m512bh spread(uint32_t pair) {
@@ -126,7 +124,6 @@ struct BFloat16Dot : Dot {
 
 struct Int8Dot : Dot {
   static constexpr bool kIsInteger = true;
-  typedef Int8Fma Packed;
   static constexpr int kInputs = 1;
   static constexpr int kChannelBytes = 2;
   static __m512bh operand(const char* p, int) {
@@ -139,7 +136,6 @@ struct Int8Dot : Dot {
 
 struct Int4Dot : Dot {
   static constexpr bool kIsInteger = true;
-  typedef Int4Fma Packed;
   static constexpr int kInputs = 4;
   static constexpr int kChannelBytes = 4;
   static __m512bh operand(const char* p, int j) {
@@ -156,15 +152,68 @@ struct Int4Dot : Dot {
 
 #endif
 
+// `num_steps` steps of an integer format as steps of bfloat16, which holds q exactly.
+template <class Format>
+void unpack(const char* weight, int64_t num_steps, char* to) {
+  constexpr int kPairs = Format::kInputs * Format::kInputChannels / 2;
+  constexpr int64_t kVectorBytes = kWidth * 4;
+  for (int64_t step = 0; step < num_steps; ++step) {
+    for (int64_t o = 0; o < kPanelWidth; o += kWidth) {
+      const char* from = weight + o * Format::kChannelBytes;
+#pragma GCC unroll 4
+      for (int pair = 0; pair < kPairs; ++pair) {
+        char* at = to + pair * kPanelWidth * 4 + o * 4;
+        if constexpr (Format::kInputChannels == 2) {
+          const auto both = Format::operand(from, pair);
+          __builtin_memcpy(at, &both, kVectorBytes);
+        } else {
+          const VecU even = (VecU)Format::operand(from, 2 * pair);
+          const VecU both = (even >> 16) | ((VecU)Format::operand(from, 2 * pair + 1) & 0xFFFF0000u);
+          __builtin_memcpy(at, &both, kVectorBytes);
+        }
+      }
+    }
+    weight += Format::kChannelBytes * kPanelWidth;
+    to += kPairs * kPanelWidth * 4;
+  }
+}
+
 // --- the product ---------------------------------------------------------------------------------
+
+// Memory to fetch meanwhile: `width` bytes (at most 256) every `stride` bytes per step of the
+// weight. A tile narrower than a panel passes over the steps several times; pass p fetches from
+// `from + p * pass` on.
+struct Prefetch {
+  const char* from;
+  int64_t stride;
+  int64_t width;
+  int64_t pass;
+  bool near;  // into the first-level cache, else into the second
+};
+
+// always_inline: GCC 12 drops a call whose only effect is a prefetch.
+__attribute__((always_inline)) inline void fetch(const Prefetch& ahead, int64_t step) {
+  const char* p = ahead.from + step * ahead.stride;
+  if (ahead.near) {
+    for (int64_t at = 0; at < ahead.width; at += 64) __builtin_prefetch(p + at, 0, 3);
+    return;
+  }
+  __builtin_prefetch(p, 0, 2);
+  if (ahead.width > 64) __builtin_prefetch(p + 64, 0, 2);
+  if (ahead.width > 128) {
+    __builtin_prefetch(p + 128, 0, 2);
+    __builtin_prefetch(p + 192, 0, 2);
+  }
+}
 
 // Adds `num_steps` steps to `sums`: kRows rows by kVectors vectors from `weight` on.
 template <class Format, int kRows, int kVectors>
 __attribute__((always_inline)) inline void accumulate(const typename Format::Input* x,
                                                       const char* weight, int64_t num_steps,
-                                                      VecF (&sums)[kRows][kVectors]) {
+                                                      const Prefetch& ahead, VecF (&sums)[kRows][kVectors]) {
   constexpr int64_t kStepBytes = Format::kChannelBytes * kPanelWidth;
   for (int64_t step = 0; step < num_steps; ++step) {
+    fetch(ahead, step);
 #pragma GCC unroll 8
     for (int j = 0; j < Format::kInputs; ++j) {
       typename Format::Operand operands[kVectors];
@@ -172,7 +221,7 @@ __attribute__((always_inline)) inline void accumulate(const typename Format::Inp
       for (int v = 0; v < kVectors; ++v) {
         operands[v] = Format::operand(weight + v * kWidth * Format::kChannelBytes, j);
       }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         const typename Format::Operand spread = Format::spread(x[j * kRows + r]);
 #pragma GCC unroll 8
@@ -186,67 +235,90 @@ __attribute__((always_inline)) inline void accumulate(const typename Format::Inp
   }
 }
 
+// How far a product has come, and what it continues.
+struct Steps {
+  int64_t count;
+  int64_t per_group;       // steps that share a scale; `count` where there are no scales
+  const uint16_t* scales;  // bfloat16 bits, kPanelWidth per group, of the first group on
+  bool fresh;              // c holds nothing yet
+};
+
 template <class Format, int kRows, bool kScaled>
-void panel_tile(const typename Format::Input* x, const char* weight, int64_t num_steps,
-                const uint16_t* scales, float* c, bool fresh) {
+void panel_tile(const typename Format::Input* x, const char* weight, const Steps& steps,
+                const Prefetch& ahead, float* c) {
   constexpr int kVectors = tile_vectors(kRows);
   for (int64_t o = 0; o < kPanelWidth; o += kVectors * kWidth) {
-    VecF sums[kRows][kVectors] = {};
-    if (!kScaled && !fresh) {
+    Prefetch meanwhile = ahead;
+    meanwhile.from += o / (kVectors * kWidth) * ahead.pass;
+    const uint16_t* scales = steps.scales;
+    int64_t step = 0;
+    do {
+      const int64_t left = steps.count - step;
+      const int64_t count = kScaled && steps.per_group < left ? steps.per_group : left;
+      const bool fresh = steps.fresh && step == 0;
+      VecF sums[kRows][kVectors] = {};
+      if (!kScaled && !fresh) {
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
+        for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = load(c + r * kPanelWidth + o + v * kWidth);
-      }
-    }
-    accumulate<Format, kRows, kVectors>(x, weight + o * Format::kChannelBytes, num_steps, sums);
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      VecF scale = {};
-      if constexpr (kScaled) {
-        scale = load(reinterpret_cast<const BFloat16*>(scales + o + v * kWidth));
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        float* to = c + r * kPanelWidth + o + v * kWidth;
-        if constexpr (kScaled) {
-          sums[r][v] = fused_multiply_add(sums[r][v], scale, fresh ? VecF{} : load(to));
+          for (int v = 0; v < kVectors; ++v) {
+            sums[r][v] = load(c + r * kPanelWidth + o + v * kWidth);
+          }
         }
-        store(to, sums[r][v]);
       }
-    }
+      accumulate<Format, kRows, kVectors>(
+          x + step * Format::kInputs * kRows,
+          weight + (step * kPanelWidth + o) * Format::kChannelBytes, count, meanwhile, sums);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        VecF scale = {};
+        if constexpr (kScaled) {
+          scale = load(reinterpret_cast<const BFloat16*>(scales + o + v * kWidth));
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          float* to = c + r * kPanelWidth + o + v * kWidth;
+          if constexpr (kScaled) {
+            sums[r][v] = fused_multiply_add(sums[r][v], scale, fresh ? VecF{} : load(to));
+          }
+          store(to, sums[r][v]);
+        }
+      }
+      meanwhile.from += count * meanwhile.stride;
+      if constexpr (kScaled) scales += kPanelWidth;
+      step += count;
+    } while (step < steps.count);
   }
 }
 
 template <class Format, bool kScaled>
-inline void panel_rows(const typename Format::Input* x, int num_rows, const char* weight,
-                       int64_t num_steps, const uint16_t* scales, float* c, bool fresh) {
+void panel_rows(const typename Format::Input* x, int num_rows, const char* weight,
+                const Steps& steps, const Prefetch& ahead, float* c) {
   switch (num_rows) {
     case 1:
-      return panel_tile<Format, 1, kScaled>(x, weight, num_steps, scales, c, fresh);
+      return panel_tile<Format, 1, kScaled>(x, weight, steps, ahead, c);
     case 2:
-      return panel_tile<Format, 2, kScaled>(x, weight, num_steps, scales, c, fresh);
+      return panel_tile<Format, 2, kScaled>(x, weight, steps, ahead, c);
     case 3:
-      return panel_tile<Format, 3, kScaled>(x, weight, num_steps, scales, c, fresh);
+      return panel_tile<Format, 3, kScaled>(x, weight, steps, ahead, c);
     case 4:
-      return panel_tile<Format, 4, kScaled>(x, weight, num_steps, scales, c, fresh);
+      return panel_tile<Format, 4, kScaled>(x, weight, steps, ahead, c);
     case 5:
-      return panel_tile<Format, 5, kScaled>(x, weight, num_steps, scales, c, fresh);
+      return panel_tile<Format, 5, kScaled>(x, weight, steps, ahead, c);
     default:
-      return panel_tile<Format, 6, kScaled>(x, weight, num_steps, scales, c, fresh);
+      return panel_tile<Format, 6, kScaled>(x, weight, steps, ahead, c);
   }
 }
 
+// c (num_rows, kPanelWidth) += x W^T over `steps`; see the top of the file.
 template <class Format>
 inline void panel_product(const typename Format::Input* x, int num_rows, const char* weight,
-                          int64_t num_steps, float* c, bool fresh) {
-  panel_rows<Format, false>(x, num_rows, weight, num_steps, nullptr, c, fresh);
-}
-
-template <class Format>
-inline void panel_product_scaled(const typename Format::Input* x, int num_rows, const char* weight,
-                                 int64_t num_steps, const uint16_t* scales, float* c, bool fresh) {
-  panel_rows<Format, true>(x, num_rows, weight, num_steps, scales, c, fresh);
+                          const Steps& steps, const Prefetch& ahead, float* c) {
+  if (steps.scales != nullptr) {
+    panel_rows<Format, true>(x, num_rows, weight, steps, ahead, c);
+  } else {
+    panel_rows<Format, false>(x, num_rows, weight, steps, ahead, c);
+  }
 }
 
 }  // namespace llmcore::cpu::LLMCORE_ISA

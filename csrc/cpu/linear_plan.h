@@ -1,6 +1,6 @@
 // How `linear` splits its work: pure functions of the shape. No split changes a result (ops/linear.h).
 //
-// Rows of x are cut into tiles of at most kTileRows (what the registers hold), tiles into blocks
+// Rows of x are cut into tiles of at most `tile_rows` (what the registers hold), tiles into blocks
 // (whose float32 sums of one panel stay in the second-level cache), blocks into passes (whose
 // repacked x stays in the last-level cache).
 #pragma once
@@ -9,9 +9,7 @@
 
 namespace llmcore::cpu {
 
-constexpr int64_t kTileRows = 6;
-constexpr int64_t kBlockTiles = 32;
-constexpr int64_t kMaxBlockRows = kBlockTiles * kTileRows;
+constexpr int64_t kMaxBlockRows = 192;
 constexpr int64_t kStackInputBytes = 32 << 10;  // repacked x up to this size needs no scratch
 constexpr int64_t kPassBytes = 8 << 20;
 
@@ -42,14 +40,11 @@ struct LinearPlan {
   constexpr int64_t pass_begin(int64_t pass) const {  // first block
     return even_split(num_blocks, pass, num_passes);
   }
-  constexpr int64_t max_pass_rows() const {
-    return divide_up(num_blocks, num_passes) * kMaxBlockRows;
-  }
 };
 
-constexpr LinearPlan linear_plan(int64_t rows, int64_t in_size) {
-  const int64_t num_tiles = divide_up(rows, kTileRows);
-  const int64_t num_blocks = divide_up(num_tiles, kBlockTiles);
+constexpr LinearPlan linear_plan(int64_t rows, int64_t in_size, int64_t tile_rows) {
+  const int64_t num_tiles = divide_up(rows, tile_rows);
+  const int64_t num_blocks = divide_up(num_tiles, kMaxBlockRows / tile_rows);
   const int64_t block_bytes = kMaxBlockRows * padded_inputs(in_size) * 4;
   const int64_t pass_blocks = kPassBytes > block_bytes ? kPassBytes / block_bytes : 1;
   return {rows, num_tiles, num_blocks, divide_up(num_blocks, pass_blocks)};
@@ -59,9 +54,8 @@ constexpr LinearPlan linear_plan(int64_t rows, int64_t in_size) {
 constexpr int64_t kTaskCycles = 32768;
 
 // Tiles of x to repack per task, at a cycle per number.
-constexpr int64_t grain_tiles(int64_t in_size) {
-  const int64_t tiles = kTaskCycles / (kTileRows * padded_inputs(in_size) + 1);
-  return tiles > 0 ? tiles : 1;
+constexpr int64_t grain_tiles(int64_t in_size, int64_t tile_rows) {
+  return divide_up(kTaskCycles, tile_rows * padded_inputs(in_size) + 1);
 }
 
 // Panels (times blocks) per task, at 16 products or 16 bytes a cycle.
@@ -79,28 +73,26 @@ constexpr int64_t chunk_inputs(WeightFormat format) {
   return format == WeightFormat::kFloat32 ? 64 : 128;
 }
 
-// The same in steps of the weight: one group where a scale is applied, all where one tile reads it.
+// The same in steps of the weight; all where one tile reads it. Chunks hold whole groups.
 constexpr int64_t chunk_steps(const PackedWeight& weight, int64_t num_tiles) {
-  const int64_t steps = linear_num_steps(weight.format, weight.in_size);
-  if (linear_is_quantised(weight.format) && weight.group_size > 0) {
-    return weight.group_size / linear_step_size(weight.format);
-  }
-  return num_tiles == 1 ? steps : chunk_inputs(weight.format) / linear_step_size(weight.format);
+  if (num_tiles == 1) return linear_num_steps(weight.format, weight.in_size);
+  return chunk_inputs(weight.format) / linear_step_size(weight.format);
 }
 
-// Whether int8 and int4 weights are unpacked to bfloat16 once per chunk (exactly: q has at most 8
-// bits) rather than in every tile. Worth it from the third tile on, except where a table lookup
-// unpacks (int4 on AVX-512).
+// Whether an integer weight is unpacked to bfloat16 once per chunk rather than in every tile.
+// Measured: int8 gains from the second tile on; int4 loses where a table lookup unpacks it.
 constexpr bool unpacks_chunks(WeightFormat format, int64_t num_tiles, bool has_lookup) {
-  if (format == WeightFormat::kInt8) return num_tiles > 2;
-  return format == WeightFormat::kInt4 && !has_lookup && num_tiles > 2;
+  const bool is_slow =
+      format == WeightFormat::kInt8 || (format == WeightFormat::kInt4 && !has_lookup);
+  return is_slow && num_tiles > 1;
 }
 
 // Bytes of repacked x that a call's scratch must hold; 0 where the stack holds them.
 constexpr int64_t linear_scratch_bytes(int64_t rows, int64_t in_size) {
-  const int64_t most = linear_plan(rows, in_size).max_pass_rows();
-  const int64_t bytes = (rows < most ? rows : most) * padded_inputs(in_size) * 4;
-  return bytes > kStackInputBytes ? bytes : 0;
+  const int64_t block_bytes = kMaxBlockRows * padded_inputs(in_size) * 4;
+  const int64_t most = kPassBytes > block_bytes ? kPassBytes : block_bytes;
+  const int64_t bytes = rows * padded_inputs(in_size) * 4;
+  return bytes <= kStackInputBytes ? 0 : (bytes < most ? bytes : most);
 }
 
 }  // namespace llmcore::cpu
