@@ -19,8 +19,7 @@ constexpr bool kHasLookup = false;
 #endif
 
 constexpr int64_t kStreamAhead = 4096;
-constexpr int64_t kUnpackedBytes = 128 * kPanelWidth * 2;  // the largest chunk and group
-static_assert(chunk_inputs(WeightFormat::kInt8) <= 128 && chunk_inputs(WeightFormat::kInt4) <= 128);
+constexpr int64_t kUnpackedBytes = kChunkInputs * kPanelWidth * 2;
 
 // --- x, repacked: per tile of rows, channel (or pair of channels) by row ------------------------
 
@@ -79,12 +78,13 @@ class Block {
     const int64_t num_tiles = last_tile_ - first_tile_;
     const int64_t num_steps = linear_num_steps(weight_.format, weight_.in_size);
     const int64_t step_bytes = linear_step_bytes(weight_.format);
-    const int64_t chunk = chunk_steps(weight_, num_tiles);
+    const int64_t step_size = linear_step_size(weight_.format);
+    const int64_t chunk = divide_up(chunk_inputs(weight_, num_tiles), step_size);
     const char* data = static_cast<const char*>(weight_.data) + panel * num_steps * step_bytes;
     const bool unpacks = unpacks_chunks(weight_.format, num_tiles, kHasLookup);
-    Steps steps{chunk, chunk, nullptr, true};
+    const int64_t block = block_inputs(weight_, Format::kInputChannels == 2);
+    Steps steps{0, block / step_size, nullptr, weight_.group_size / block, true};
     if (weight_.group_size > 0) {
-      steps.per_group = weight_.group_size / linear_step_size(weight_.format);
       steps.scales = weight_.scales +
                      panel * linear_num_groups(weight_.in_size, weight_.group_size) * kPanelWidth;
     }
@@ -100,7 +100,9 @@ class Block {
         const char* next = from + (num_tiles == 1 ? kStreamAhead : bytes);
         multiply_chunk<Format>(from, step, steps, next, bytes, c);
       }
-      if (steps.scales != nullptr) steps.scales += chunk / steps.per_group * kPanelWidth;
+      if (steps.scales != nullptr) {
+        steps.scales += chunk * step_size / weight_.group_size * kPanelWidth;
+      }
       step += chunk;
     } while (step < num_steps);
   }
@@ -112,7 +114,8 @@ class Block {
       unpack<Format>(from, steps.count, unpacked);
       constexpr int64_t kPairs = Format::kInputs * Format::kInputChannels / 2;
       const int64_t bytes = steps.count * Format::kChannelBytes * kPanelWidth;
-      const Steps pairs{steps.count * kPairs, steps.per_group * kPairs, steps.scales, steps.fresh};
+      const Steps pairs{steps.count * kPairs, steps.per_block * kPairs, steps.scales,
+                        steps.blocks_per_scale, steps.fresh};
       multiply_chunk<typename Format::Unpacked>(unpacked, step * kPairs, pairs, from + bytes, bytes,
                                                 c);
     }

@@ -2,11 +2,11 @@
 // any kernel of csrc/cpu that multiplies by packed weights.
 //
 //   panel_product<Format>(x, num_rows, weight, steps, ahead, c)
-//     without scales   c[r][o] = (fresh ? 0 : c[r][o]) + sum_i x_ri W_oi     one chain over i
-//     with scales      c[r][o] = (fresh ? 0 : c[r][o]) + s_0o sum_(i in group 0) x_ri q_oi + ...
+//     c[r][o] = (fresh ? 0 : c[r][o]) + sum over blocks, ascending, of
+//                                       scales[block's group][o] * sum_(i in block) x_ri W_oi
 //
 // for 1 to kMaxRows rows; c is float32, rows of kPanelWidth. Calls on consecutive ranges of steps
-// (of whole groups) give bit for bit what one call on all of them gives: c spills exactly.
+// (of whole blocks) give bit for bit what one call on all of them gives: c spills exactly.
 // x comes repacked: Format::Input [channel (or pair)][num_rows], zero where channels are padding.
 // The caller picks the format, e.g. Int4Dot, and with it whether the bfloat16 dot serves.
 #pragma once
@@ -235,12 +235,13 @@ __attribute__((always_inline)) inline void accumulate(const typename Format::Inp
   }
 }
 
-// How far a product has come, and what it continues.
+// The steps of a product, summed in blocks.
 struct Steps {
   int64_t count;
-  int64_t per_group;       // steps that share a scale; `count` where there are no scales
-  const uint16_t* scales;  // bfloat16 bits, kPanelWidth per group, of the first group on
-  bool fresh;              // c holds nothing yet
+  int64_t per_block;         // at least 1
+  const uint16_t* scales;    // bfloat16 bits, kPanelWidth per group, of the first group on; or null
+  int64_t blocks_per_scale;  // blocks in a group
+  bool fresh;                // c holds nothing yet
 };
 
 template <class Format, int kRows, bool kScaled>
@@ -251,42 +252,36 @@ void panel_tile(const typename Format::Input* x, const char* weight, const Steps
     Prefetch meanwhile = ahead;
     meanwhile.from += o / (kVectors * kWidth) * ahead.pass;
     const uint16_t* scales = steps.scales;
-    int64_t step = 0;
+    int64_t step = 0, block = 0;  // block: within its group
     do {
       const int64_t left = steps.count - step;
-      const int64_t count = kScaled && steps.per_group < left ? steps.per_group : left;
-      const bool fresh = steps.fresh && step == 0;
+      const int64_t count = steps.per_block < left ? steps.per_block : left;
       VecF sums[kRows][kVectors] = {};
-      if (!kScaled && !fresh) {
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
-          for (int v = 0; v < kVectors; ++v) {
-            sums[r][v] = load(c + r * kPanelWidth + o + v * kWidth);
-          }
-        }
-      }
       accumulate<Format, kRows, kVectors>(
           x + step * Format::kInputs * kRows,
           weight + (step * kPanelWidth + o) * Format::kChannelBytes, count, meanwhile, sums);
+      const bool fresh = steps.fresh && step == 0;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
+        float* to = c + o + v * kWidth;
         VecF scale = {};
         if constexpr (kScaled) {
           scale = load(reinterpret_cast<const BFloat16*>(scales + o + v * kWidth));
         }
 #pragma GCC unroll 8
         for (int r = 0; r < kRows; ++r) {
-          float* to = c + r * kPanelWidth + o + v * kWidth;
-          if constexpr (kScaled) {
-            sums[r][v] = fused_multiply_add(sums[r][v], scale, fresh ? VecF{} : load(to));
-          }
-          store(to, sums[r][v]);
+          const VecF before = fresh ? VecF{} : load(to + r * kPanelWidth);
+          const VecF after = kScaled ? fused_multiply_add(sums[r][v], scale, before)
+                                     : before + sums[r][v];
+          store(to + r * kPanelWidth, after);
         }
       }
       meanwhile.from += count * meanwhile.stride;
-      if constexpr (kScaled) scales += kPanelWidth;
       step += count;
+      if (kScaled && ++block == steps.blocks_per_scale) {
+        scales += kPanelWidth;
+        block = 0;
+      }
     } while (step < steps.count);
   }
 }

@@ -12,6 +12,7 @@ namespace llmcore::cpu {
 constexpr int64_t kMaxBlockRows = 192;
 constexpr int64_t kStackInputBytes = 32 << 10;  // repacked x up to this size needs no scratch
 constexpr int64_t kPassBytes = 8 << 20;
+constexpr int64_t kChunkInputs = 128;
 
 constexpr int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -22,9 +23,9 @@ constexpr int64_t even_split(int64_t size, int64_t part, int64_t parts) {
   return size * part / parts;
 }
 
-// Input channels of a row of repacked x: the format's padding is at most 8.
+// Input channels of a row of repacked x, at least 8: no format's step is longer.
 constexpr int64_t padded_inputs(int64_t in_size) {
-  return divide_up(in_size, 8) * 8;
+  return in_size > 0 ? divide_up(in_size, 8) * 8 : 8;
 }
 
 struct LinearPlan {
@@ -67,16 +68,19 @@ constexpr int64_t grain_panels(const PackedWeight& weight, int64_t rows_per_bloc
   return cycles > 0 && cycles < kTaskCycles ? kTaskCycles / cycles : 1;
 }
 
-// Input channels of a panel that all tiles of a block use before the next ones: what half of the
-// first-level cache holds as float32 or bfloat16.
-constexpr int64_t chunk_inputs(WeightFormat format) {
-  return format == WeightFormat::kFloat32 ? 64 : 128;
+// Input channels whose products are one chain of sums: long chains lose accuracy, and where the
+// result is rounded to bfloat16 anyway (`is_dot`) that shows less. A group is never crossed.
+constexpr int64_t block_inputs(const PackedWeight& weight, bool is_dot) {
+  const int64_t most = is_dot ? 128 : 64;
+  return weight.group_size > 0 && weight.group_size < most ? weight.group_size : most;
 }
 
-// The same in steps of the weight; all where one tile reads it. Chunks hold whole groups.
-constexpr int64_t chunk_steps(const PackedWeight& weight, int64_t num_tiles) {
-  if (num_tiles == 1) return linear_num_steps(weight.format, weight.in_size);
-  return chunk_inputs(weight.format) / linear_step_size(weight.format);
+// Input channels of a panel that all tiles of a block of rows use before the next ones, whole groups
+// and blocks: what half of the first-level cache holds as float32 or bfloat16. All of them where one
+// tile reads the weight.
+constexpr int64_t chunk_inputs(const PackedWeight& weight, int64_t num_tiles) {
+  if (num_tiles == 1) return padded_inputs(weight.in_size);
+  return weight.format == WeightFormat::kFloat32 ? 64 : kChunkInputs;
 }
 
 // Whether an integer weight is unpacked to bfloat16 once per chunk rather than in every tile.

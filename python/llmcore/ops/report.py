@@ -6,6 +6,7 @@ from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
 from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
+from llmcore.ops.linear import BACKENDS as LINEAR
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.sampling import BACKENDS as SAMPLE
@@ -17,6 +18,7 @@ _TABLES = {
     "swiglu": SWIGLU,
     "attention": ATTENTION,
     "cross_entropy": CROSS_ENTROPY,
+    "linear": LINEAR,
     "adamw_": ADAMW,
     "sample": SAMPLE,
 }
