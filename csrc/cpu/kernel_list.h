@@ -9,6 +9,7 @@
 #include "ops/adamw.h"
 #include "ops/cross_entropy.h"
 #include "ops/global_norm.h"
+#include "ops/linear.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
@@ -28,6 +29,9 @@
   X(cross_entropy_backward, CrossEntropyBackwardArgs) \
   X(global_norm, GlobalNormArgs)                      \
   X(rms_norm, RmsNormArgs)                            \
+#define LLMCORE_FOR_EACH_KERNEL(X) \
+  X(linear, LinearArgs)            \
+  X(rms_norm, RmsNormArgs)         \
   X(rms_norm_backward, RmsNormBackwardArgs)
 #include "ops/sampling.h"
 

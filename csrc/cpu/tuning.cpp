@@ -37,4 +37,15 @@ int64_t grain_rows(int64_t elements_per_row) {
   return rows > 1 ? rows : 1;
 }
 
+bool prefers_bfloat16_dot() {
+#if defined(__x86_64__)
+  // Measured: Zen 4 does a 512-bit dot per cycle, as it does an FMA, with twice the products; a
+  // Sapphire Rapids does half as many products by dots as by FMAs.
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd") != 0;
+#else
+  return false;
+#endif
+}
+
 }  // namespace llmcore::cpu

@@ -12,6 +12,7 @@ from llmcore.ops.relu2 import relu2
 from llmcore.ops.layer_norm import layer_norm
 from llmcore.ops.global_norm import global_norm
 from llmcore.ops.linear_cross_entropy import linear_cross_entropy
+from llmcore.ops.linear import PackedLinear, linear, pack_linear
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
@@ -20,6 +21,7 @@ from llmcore.ops.sampling import sample
 from llmcore.ops.swiglu import swiglu
 
 __all__ = [
+    "PackedLinear",
     "adamw_",
     "add_layer_norm",
     "add_rms_norm",
@@ -33,6 +35,9 @@ __all__ = [
     "linear_cross_entropy",
     "op_backends",
     "relu2",
+    "linear",
+    "op_backends",
+    "pack_linear",
     "rms_norm",
     "rope",
     "rope_",
