@@ -4,38 +4,29 @@
 #pragma once
 
 #include "ops/activation.h"
-#include "ops/attention.h"
-#include "ops/layer_norm.h"
 #include "ops/adamw.h"
+#include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/global_norm.h"
+#include "ops/layer_norm.h"
 #include "ops/linear.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
+#include "ops/sampling.h"
 
-#define LLMCORE_FOR_EACH_KERNEL(X)               \
-  X(activation, ActivationArgs)                  \
-  X(activation_backward, ActivationBackwardArgs) \
-  X(attention, AttentionArgs)                    \
-  X(attention_backward, AttentionBackwardArgs)   \
-  X(layer_norm, LayerNormArgs)                   \
-  X(layer_norm_backward, LayerNormBackwardArgs)  \
-  X(rms_norm, RmsNormArgs)                       \
-  X(rms_norm_backward, RmsNormBackwardArgs)      \
-  X(rope, RopeArgs)
 #define LLMCORE_FOR_EACH_KERNEL(X)                    \
+  X(activation, ActivationArgs)                       \
+  X(activation_backward, ActivationBackwardArgs)      \
   X(adamw, AdamWArgs)                                 \
+  X(attention, AttentionArgs)                         \
+  X(attention_backward, AttentionBackwardArgs)        \
   X(cross_entropy, CrossEntropyArgs)                  \
   X(cross_entropy_backward, CrossEntropyBackwardArgs) \
   X(global_norm, GlobalNormArgs)                      \
+  X(layer_norm, LayerNormArgs)                        \
+  X(layer_norm_backward, LayerNormBackwardArgs)       \
+  X(linear, LinearArgs)                               \
   X(rms_norm, RmsNormArgs)                            \
-#define LLMCORE_FOR_EACH_KERNEL(X) \
-  X(linear, LinearArgs)            \
-  X(rms_norm, RmsNormArgs)         \
-  X(rms_norm_backward, RmsNormBackwardArgs)
-#include "ops/sampling.h"
-
-#define LLMCORE_FOR_EACH_KERNEL(X)          \
-  X(rms_norm, RmsNormArgs)                  \
-  X(rms_norm_backward, RmsNormBackwardArgs) \
+  X(rms_norm_backward, RmsNormBackwardArgs)           \
+  X(rope, RopeArgs)                                   \
   X(sample, SamplingArgs)

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <new>
+#include <vector>
 
 namespace llmcore::cpu {
 
@@ -41,6 +42,12 @@ class Buffer {
 char* thread_scratch(Scratch slot, int64_t num_bytes) {
   thread_local Buffer buffers[static_cast<int>(Scratch::kCount)];
   return buffers[static_cast<int>(slot)].at_least(num_bytes > 0 ? num_bytes : 1);
+}
+
+uint32_t* thread_zeros(int64_t count) {
+  thread_local std::vector<uint32_t> zeros;
+  if (static_cast<std::size_t>(count) > zeros.size()) zeros.resize(static_cast<std::size_t>(count));
+  return zeros.data();
 }
 
 }  // namespace llmcore::cpu

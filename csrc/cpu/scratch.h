@@ -7,11 +7,11 @@ namespace llmcore::cpu {
 
 // What a kernel may hold at once; a slot serves one use at a time.
 enum class Scratch : uint8_t {
-  kChannels,      // per-channel factors of a norm
-  kFirstOutput,   // rows on their way around the cache
+  kChannels,     // per-channel factors of a norm
+  kFirstOutput,  // rows on their way around the cache
   kSecondOutput,
-  kWorker,        // of the thread that works on a task
-  kShared,        // of the calling thread, handed to the tasks of its call
+  kWorker,  // of the thread that works on a task
+  kShared,  // of the calling thread, handed to the tasks of its call
   kCount,
 };
 
@@ -24,5 +24,8 @@ char* thread_scratch(Scratch slot, int64_t num_bytes);
 inline float* thread_floats(Scratch slot, int64_t count) {
   return reinterpret_cast<float*>(thread_scratch(slot, 4 * count));
 }
+
+// `count` zeros of the calling thread's own. The caller leaves them zero.
+uint32_t* thread_zeros(int64_t count);
 
 }  // namespace llmcore::cpu
