@@ -11,8 +11,8 @@ from benchmarks.support.contender import Contender, Work, passes, to_device
 from llmcore.ops import rms_norm
 from llmcore.ops.cases import normal
 
-# A 64 MiB float32 tensor that no cache holds, and a quickstart activation that the cache holds.
-SHAPES = [(16384, 1024), (8192, 192)]
+# A 64 MiB float32 tensor that no cache holds, an odd width, and activations that a cache holds.
+SHAPES = [(16384, 1024), (16000, 1000), (8192, 192), (512, 128)]
 
 
 def ours(x: Tensor, weight: Tensor) -> Tensor:
