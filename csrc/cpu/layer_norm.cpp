@@ -19,30 +19,34 @@ struct Moments {
   float r;
 };
 
+// h - by; zero in the lanes beyond a part.
+template <class T>
+inline VecPair centred(const T* x, VecF by, Whole) {
+  return shifted(load_pair(x), by);
+}
+template <class T>
+inline VecPair centred(const T* x, VecF by, Part part) {
+  T ones[kPair];
+  store_pair(ones, VecPair{broadcast(1.0f), broadcast(1.0f)});
+  return multiply(shifted(load_pair(x, part), by), load_pair(ones, part));
+}
+
+// The row's first element plus the mean of the differences from it: the mean to a rounding or two
+// of the larger of both, and exact where all elements are equal.
 template <int kRows, class T>
 void first_means(float* means, const T* x, int64_t cols) {
+  VecF pivots[kRows];
+  for (int i = 0; i < kRows; ++i) pivots[i] = broadcast(load_tail(x + i * cols, 1)[0]);
   VecPair sums[kRows] = {};
   for_pairs(cols, [&](int64_t c, auto size) {
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
-      const VecPair v = load_pair(x + i * cols + c, size);
-      sums[i] = {sums[i].a + v.a, sums[i].b + v.b};
+      const VecPair d = centred(x + i * cols + c, pivots[i], size);
+      sums[i] = {sums[i].a + d.a, sums[i].b + d.b};
     }
   });
   const float share = 1.0f / static_cast<float>(cols);
-  for (int i = 0; i < kRows; ++i) means[i] = sum_lanes(sums[i]) * share;
-}
-
-// h - first; zero in the lanes beyond a part.
-template <class T>
-inline VecPair centred(const T* x, VecF first, Whole) {
-  return shifted(load_pair(x), first);
-}
-template <class T>
-inline VecPair centred(const T* x, VecF first, Part part) {
-  T ones[kPair];
-  store_pair(ones, VecPair{broadcast(1.0f), broadcast(1.0f)});
-  return multiply(shifted(load_pair(x, part), first), load_pair(ones, part));
+  for (int i = 0; i < kRows; ++i) means[i] = pivots[i][0] + sum_lanes(sums[i]) * share;
 }
 
 // `share` is 1 / C. A variance that rounds below zero is zero; NaN stays.

@@ -1,12 +1,15 @@
 """The door to compiled maths: one function per op, each with its reference beside it."""
 
 from llmcore.ops.adamw import adamw_
+from llmcore.ops.add_layer_norm import add_layer_norm
+from llmcore.ops.add_rms_norm import add_rms_norm
 from llmcore.ops.attention import attention
 from llmcore.ops.backend import use_backend
 from llmcore.ops.cross_entropy import cross_entropy
 from llmcore.ops.geglu import geglu
 from llmcore.ops.gelu import gelu
 from llmcore.ops.relu2 import relu2
+from llmcore.ops.layer_norm import layer_norm
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
@@ -16,11 +19,14 @@ from llmcore.ops.swiglu import swiglu
 
 __all__ = [
     "adamw_",
+    "add_layer_norm",
+    "add_rms_norm",
     "attention",
     "build_info",
     "cross_entropy",
     "geglu",
     "gelu",
+    "layer_norm",
     "op_backends",
     "relu2",
     "rms_norm",

@@ -4,11 +4,14 @@ from typing import Any
 
 from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
+from llmcore.ops.add_layer_norm import BACKENDS as ADD_LAYER_NORM
+from llmcore.ops.add_rms_norm import BACKENDS as ADD_RMS_NORM
 from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
 from llmcore.ops.geglu import BACKENDS as GEGLU
 from llmcore.ops.gelu import BACKENDS as GELU
 from llmcore.ops.relu2 import BACKENDS as RELU2
+from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.rope_ import BACKENDS as ROPE_IN_PLACE
@@ -17,6 +20,9 @@ from llmcore.ops.swiglu import BACKENDS as SWIGLU
 
 _TABLES = {
     "rms_norm": RMS_NORM,
+    "add_rms_norm": ADD_RMS_NORM,
+    "layer_norm": LAYER_NORM,
+    "add_layer_norm": ADD_LAYER_NORM,
     "rope": ROPE,
     "rope_": ROPE_IN_PLACE,
     "swiglu": SWIGLU,
