@@ -110,3 +110,16 @@ def test_the_dispatcher_checks_everything_itself() -> None:
 def test_backward_op_is_registered() -> None:
     args = (normal(3, 8), normal(3, 8, seed=1), True)
     torch.library.opcheck(torch.ops.llmcore.gelu_backward.default, args)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_the_gradient_has_a_gradient(approximate: str) -> None:
+    found = []
+    for function in (gelu, SPEC.reference):
+        leaves = [leaf.clone().requires_grad_() for leaf in (normal(3, 9),)]
+        y = function(*leaves, approximate=approximate)
+        first = torch.autograd.grad(y.pow(2).sum(), leaves, create_graph=True)
+        loss = torch.stack([grad.pow(3).sum() for grad in first]).sum()
+        found.append((y, *first, *torch.autograd.grad(loss, leaves)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)

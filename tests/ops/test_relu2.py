@@ -80,3 +80,15 @@ def test_the_dispatcher_checks_everything_itself() -> None:
 def test_backward_op_is_registered() -> None:
     args = (normal(3, 8), normal(3, 8, seed=1))
     torch.library.opcheck(torch.ops.llmcore.relu2_backward.default, args)
+
+
+def test_the_gradient_has_a_gradient() -> None:
+    found = []
+    for function in (relu2, SPEC.reference):
+        leaves = [leaf.clone().requires_grad_() for leaf in (normal(3, 9),)]
+        y = function(*leaves)
+        first = torch.autograd.grad(y.pow(2).sum(), leaves, create_graph=True)
+        loss = torch.stack([grad.pow(3).sum() for grad in first]).sum()
+        found.append((y, *first, *torch.autograd.grad(loss, leaves)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)

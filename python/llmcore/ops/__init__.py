@@ -8,8 +8,8 @@ from llmcore.ops.backend import use_backend
 from llmcore.ops.cross_entropy import cross_entropy
 from llmcore.ops.geglu import geglu
 from llmcore.ops.gelu import gelu
-from llmcore.ops.relu2 import relu2
 from llmcore.ops.layer_norm import layer_norm
+from llmcore.ops.relu2 import relu2
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope

@@ -10,8 +10,8 @@ from llmcore.ops.attention import BACKENDS as ATTENTION
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
 from llmcore.ops.geglu import BACKENDS as GEGLU
 from llmcore.ops.gelu import BACKENDS as GELU
-from llmcore.ops.relu2 import BACKENDS as RELU2
 from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
+from llmcore.ops.relu2 import BACKENDS as RELU2
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.rope_ import BACKENDS as ROPE_IN_PLACE
