@@ -11,8 +11,9 @@ from benchmarks.support.contender import Contender, Work, passes, to_device
 from llmcore.ops import swiglu
 from llmcore.ops.cases import normal
 
-# (N, F): the quickstart's feed-forward (B = 2, T = 256), and 32 MiB of float32 per tensor.
-SHAPES = [(512, 384), (4096, 2048)]
+# (N, F): the quickstart's feed-forward (B = 2, T = 256), 64 MiB of float32 a tensor, LLaMA-7B's
+# width, and an odd one.
+SHAPES = [(512, 384), (8192, 2048), (1000, 11008), (4000, 1001)]
 
 
 def silu_times_up(gate: Tensor, up: Tensor) -> Tensor:

@@ -7,10 +7,9 @@
 
 namespace llmcore::cpu::LLMCORE_ISA {
 
-// e^x within 2^-17 of itself for x in [-87, 88]; 0 far below, infinity far above. Method: 2^n 2^r
+// 2^y within 2^-18 of itself for y in [-126, 127]; 0 far below, infinity far above. Method: 2^n 2^r
 // with r in [0, 1) and a minimax polynomial of degree 4.
-inline VecF short_exp(VecF x) {
-  const VecF y = x * 1.44269504088896341f;
+inline VecF short_exp2(VecF y) {
 #if defined(__AVX512F__)
   const VecF r = (VecF)_mm512_reduce_ps((__m512)y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 #else
@@ -30,10 +29,15 @@ inline VecF short_exp(VecF x) {
 #endif
 }
 
+// e^x within 2^-17 of itself, in the range of short_exp2.
+inline VecF short_exp(VecF x) {
+  return short_exp2(x * 1.44269504088896341f);
+}
+
 // As gaussian(), within 2^-15 of itself: Mills' ratio of degree (2, 3).
 inline Gaussian short_gaussian(VecF x) {
   const VecF t = minimum(broadcast(20.0f), absolute(x));
-  const VecF e = short_exp(t * t * -0.5f);
+  const VecF e = short_exp2(t * t * -0.721347520444481704f);  // log2(e) / 2
   const VecF p = polynomial(t, {6.2002385e-2f, 2.7703165e-1f, 5.00011405e-1f});
   const VecF q = polynomial(t, {1.55228105e-1f, 6.99704101e-1f, 1.35266154f, 1.0f});
   const VecF tail = e * p / q;

@@ -6,7 +6,7 @@ from llmcore.nn.embedding import Embedding
 from llmcore.nn.ffn import FeedForward
 from llmcore.nn.linear import Linear, linear_group
 from llmcore.nn.norm import RMSNorm
-from llmcore.nn.rotary import rotary_tables
+from llmcore.nn.rotary import rotary_tables, xpos_tables
 
 __all__ = [
     "AttentionCache",
@@ -18,4 +18,5 @@ __all__ = [
     "document_mask",
     "linear_group",
     "rotary_tables",
+    "xpos_tables",
 ]

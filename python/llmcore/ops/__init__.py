@@ -12,6 +12,7 @@ from llmcore.ops.global_norm import global_norm
 from llmcore.ops.layer_norm import layer_norm
 from llmcore.ops.linear import PackedLinear, linear, pack_linear
 from llmcore.ops.linear_cross_entropy import linear_cross_entropy
+from llmcore.ops.layer_norm import layer_norm
 from llmcore.ops.relu2 import relu2
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm

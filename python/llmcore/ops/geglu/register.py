@@ -1,12 +1,14 @@
 """Shapes for tracing and the gradient of the native geglu; its schema is in csrc/torch."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from llmcore._native import load_libraries
+from llmcore.ops.geglu.reference import geglu_reference
+from llmcore.ops.second_order import differentiable_gradients
 
 load_libraries()
 geglu_native = torch.ops.llmcore.geglu.default
@@ -39,22 +41,17 @@ torch.library.register_autograd("llmcore::geglu", _backward, setup_context=_save
 
 
 class GegluFunction(torch.autograd.Function):
-    """What register_autograd does, in a third of the time a call; for eager mode alone."""
+    """The gradient outside of graphs: two thirds of the cost per call of the registered layer."""
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor, tanh: bool) -> Tensor:
-        _save(
-            ctx,
-            (
-                gate,
-                up,
-                tanh,
-            ),
-            gate,
-        )
+        _save(ctx, (gate, up, tanh), gate)
         return geglu_no_grad_native(gate, up, tanh)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+        if torch.is_grad_enabled():
+            formula = partial(geglu_reference, approximate="tanh" if ctx.tanh else "none")
+            grads = differentiable_gradients(formula, ctx.saved_tensors, dy)
+            return grads[0], grads[1], None
         return _backward(ctx, dy)

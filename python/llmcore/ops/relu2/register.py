@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from llmcore._native import load_libraries
+from llmcore.ops.relu2.reference import relu2_reference
+from llmcore.ops.second_order import differentiable_gradients
 
 load_libraries()
 relu2_native = torch.ops.llmcore.relu2.default
@@ -37,7 +38,7 @@ torch.library.register_autograd("llmcore::relu2", _backward, setup_context=_save
 
 
 class Relu2Function(torch.autograd.Function):
-    """What register_autograd does, in a third of the time a call; for eager mode alone."""
+    """The gradient outside of graphs: two thirds of the cost per call of the registered layer."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -45,6 +46,8 @@ class Relu2Function(torch.autograd.Function):
         return relu2_no_grad_native(x)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            (dx,) = differentiable_gradients(relu2_reference, ctx.saved_tensors, dy)
+            return dx
         return _backward(ctx, dy)

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from llmcore._native import load_libraries
+from llmcore.ops.second_order import differentiable_gradients
+from llmcore.ops.swiglu.reference import swiglu_reference
 
 load_libraries()
 swiglu_native = torch.ops.llmcore.swiglu.default
@@ -38,21 +39,16 @@ torch.library.register_autograd("llmcore::swiglu", _backward, setup_context=_sav
 
 
 class SwigluFunction(torch.autograd.Function):
-    """What register_autograd does, in a third of the time a call; for eager mode alone."""
+    """The gradient outside of graphs: two thirds of the cost per call of the registered layer."""
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
-        _save(
-            ctx,
-            (
-                gate,
-                up,
-            ),
-            gate,
-        )
+        _save(ctx, (gate, up), gate)
         return swiglu_no_grad_native(gate, up)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.is_grad_enabled():
+            dgate, dup = differentiable_gradients(swiglu_reference, ctx.saved_tensors, dy)
+            return dgate, dup
         return _backward(ctx, dy)
