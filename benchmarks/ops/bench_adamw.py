@@ -29,7 +29,9 @@ Step = Callable[[], object]
 
 
 def our_step(weights: list[Tensor], grads: list[Tensor], *, clips: bool) -> Step:
-    exp_avgs, exp_avg_sqs = ([torch.zeros_like(w, dtype=torch.float32) for w in weights] for _ in "mv")
+    exp_avgs, exp_avg_sqs = (
+        [torch.zeros_like(w, dtype=torch.float32) for w in weights] for _ in "mv"
+    )
     params = weights
     if weights[0].dtype != torch.float32:
         params = [(weight, weight.float()) for weight in weights]  # type: ignore[misc]
@@ -76,7 +78,9 @@ def groups(device: torch.device) -> Iterable[list[Contender]]:
                 runs = {
                     "llmcore": our_step(*on_device, clips=what == "clipped"),
                     "AdamW": their_step(*on_device, clips=what == "clipped", fused=False),
-                    "AdamW(fused=True)": their_step(*on_device, clips=what == "clipped", fused=True),
+                    "AdamW(fused=True)": their_step(
+                        *on_device, clips=what == "clipped", fused=True
+                    ),
                 }
                 yield [
                     Contender(

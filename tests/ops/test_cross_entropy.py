@@ -1,4 +1,4 @@
-"""cross_entropy: the shared checks, closed forms, F.cross_entropy, broken rows, batches, threads."""
+"""cross_entropy: the shared checks, closed forms, PyTorch, broken rows, batches, threads."""
 
 import math
 
@@ -72,7 +72,9 @@ def test_a_row_is_the_same_alone_in_any_batch_and_on_any_number_of_threads(
             x = logits.clone().requires_grad_()
             grad = torch.autograd.grad(cross_entropy(x, labels).sum(), x)[0]
             y = logits[64:].clone().requires_grad_()
-            assert torch.equal(torch.autograd.grad(cross_entropy(y, labels[64:]), y)[0][0], grad[64])
+            assert torch.equal(
+                torch.autograd.grad(cross_entropy(y, labels[64:]), y)[0][0], grad[64]
+            )
     finally:
         torch.set_num_threads(before)
 

@@ -1,4 +1,4 @@
-"""linear_cross_entropy: the shared checks, F.cross_entropy of F.linear, batches, threads, memory."""
+"""linear_cross_entropy: the shared checks, PyTorch unfused, batches, threads, memory."""
 
 import subprocess
 import sys

@@ -1,6 +1,5 @@
 """The definition of linear_cross_entropy in plain PyTorch."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
