@@ -8,8 +8,9 @@ import torch
 
 from llmcore.ops import adamw_, global_norm
 from llmcore.ops.adamw.cases import SPEC
+from llmcore.ops.adamw.pytorch import adamw_torch_
 from llmcore.ops.cases import normal
-from tests.support.check_op import OpChecks
+from tests.support.check_op import OpChecks, map_tensors, tensors_of
 
 
 class TestAdamW(OpChecks):
@@ -117,3 +118,17 @@ def test_dispatcher_checks_its_arguments_itself() -> None:
         op(*lists, [], scale, 0, *numbers[1:])
     with pytest.raises(RuntimeError, match="grad_scale must be a 0-dim"):
         op(*lists, [], torch.ones(2), *numbers)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_form_for_cuda_agrees_with_the_reference(dtype: torch.dtype) -> None:
+    for case in SPEC.cases(dtype)[:-2]:
+        found = []
+        for step in (adamw_torch_, SPEC.reference):
+            args = map_tensors(case.args, torch.clone)
+            step(*args, **case.kwargs)
+            found.append(tensors_of(args))
+        for ours, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(
+                ours, theirs, rtol=1e-5 if dtype.itemsize == 4 else 8e-3, atol=1e-6
+            )

@@ -1,4 +1,4 @@
-"""cross_entropy: the shared checks, closed forms, F.cross_entropy, broken rows, batches, threads."""
+"""cross_entropy: the shared checks, closed forms, PyTorch, broken rows, batches, threads."""
 
 import math
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from llmcore.ops import cross_entropy
 from llmcore.ops.cases import normal
 from llmcore.ops.cross_entropy.cases import SPEC
+from llmcore.ops.cross_entropy.pytorch import cross_entropy_torch
 from tests.support.check_op import OpChecks
 
 
@@ -135,3 +136,16 @@ def test_dispatcher_checks_its_arguments_itself() -> None:
         grad_(logits.t(), labels, row, row, 0, 2, -100, 0.0, 0.0, 0.0)
     with pytest.raises(RuntimeError, match="first_col must be"):
         grad_(logits, labels, row, row, 3, 5, -100, 0.0, 0.0, 0.0)
+
+
+def test_the_form_for_cuda_agrees_with_the_reference() -> None:
+    options = {"ignore_index": -100, "label_smoothing": 0.1, "z_loss": 1e-2, "softcap": 4.0}
+    logits, labels = 3 * normal(9, 33), torch.arange(9) * 3
+    labels[4] = -100
+    found = []
+    for function in (cross_entropy_torch, SPEC.reference):
+        x = logits.clone().requires_grad_()
+        losses = function(x, labels, **options)
+        found.append((losses.detach(), torch.autograd.grad(losses.sum(), x)[0]))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

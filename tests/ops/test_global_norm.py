@@ -8,6 +8,7 @@ import torch
 from llmcore.ops import global_norm
 from llmcore.ops.cases import normal
 from llmcore.ops.global_norm.cases import SPEC
+from llmcore.ops.global_norm.pytorch import global_norm_torch
 from tests.support.check_op import OpChecks
 
 
@@ -55,3 +56,8 @@ def test_float64_runs_the_reference() -> None:
 def test_dispatcher_checks_dtypes_itself() -> None:
     with pytest.raises(RuntimeError, match="tensors must be float32, bfloat16 or float16"):
         torch.ops.llmcore.global_norm([torch.ones(3).int()])
+
+
+def test_the_form_for_cuda_agrees_with_the_reference() -> None:
+    for case in SPEC.cases(torch.float32)[:3]:
+        torch.testing.assert_close(global_norm_torch(*case.args), SPEC.reference(*case.args))

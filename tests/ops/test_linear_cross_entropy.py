@@ -1,4 +1,4 @@
-"""linear_cross_entropy: the shared checks, F.cross_entropy of F.linear, batches, threads, memory."""
+"""linear_cross_entropy: the shared checks, PyTorch unfused, batches, threads, memory."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llmcore.ops import linear_cross_entropy
+from llmcore.ops import linear_cross_entropy, use_backend
 from llmcore.ops.cases import normal
 from llmcore.ops.linear_cross_entropy.cases import SPEC
 from llmcore.ops.linear_cross_entropy.chunks import chunk_rows
@@ -94,7 +94,8 @@ def test_frozen_weight_gets_no_gradient_and_costs_none() -> None:
 
 def test_a_second_backward_is_refused() -> None:
     hidden, weight, labels = inputs(20)
-    loss, _ = linear_cross_entropy(hidden.requires_grad_(), weight, labels)
+    with use_backend("native"):
+        loss, _ = linear_cross_entropy(hidden.requires_grad_(), weight, labels)
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="backward must run once per call"):
         loss.backward()
@@ -114,14 +115,15 @@ def test_float64_runs_the_reference() -> None:
 PEAK = """
 import sys, torch, torch.nn.functional as F
 from torch.profiler import profile
-from llmcore.ops import linear_cross_entropy
+from llmcore.ops import linear_cross_entropy, use_backend
 n, c, v, fused = map(int, sys.argv[1:])
 torch.set_num_threads(1)
 hidden, weight = torch.randn(n, c, requires_grad=True), torch.randn(v, c, requires_grad=True)
 labels = torch.arange(n)
 with profile(profile_memory=True) as found:
     if fused:
-        linear_cross_entropy(hidden, weight, labels)[0].backward()
+        with use_backend("native"):
+            linear_cross_entropy(hidden, weight, labels)[0].backward()
     else:
         F.cross_entropy(F.linear(hidden, weight), labels, reduction="sum").backward()
 held = peak = 0

@@ -58,9 +58,9 @@ def adamw_(
         DtypeError: a gradient, moment or master has another dtype than it should.
         KernelUnavailable: the forced backend has no kernel for this device.
 
-    Numerics: factors of the formula in float64, elements in float32, rounded once to a low-precision
-    param. NaN and infinity of a gradient reach the moments and the weight. float64 weights run the
-    reference.
+    Numerics: factors of the formula in float64, elements in float32; a low-precision param is
+    rounded once. NaN and infinity of a gradient reach the moments and the weight. float64 weights
+    run the reference.
     Source: Loshchilov & Hutter 2017, arXiv:1711.05101, algorithm 2.
     """
     if not params:

@@ -26,7 +26,7 @@ def adamw_torch_(
     wide = [master.to(exp_avg.dtype) for (_, master), exp_avg in zip(pairs, exp_avgs, strict=True)]
     wide_grads = [grad.to(weight.dtype) for grad, weight in zip(grads, wide, strict=True)]
     if isinstance(grad_scale, Tensor) or grad_scale != 1:
-        wide_grads = torch._foreach_mul(wide_grads, grad_scale)
+        wide_grads = list(torch._foreach_mul(wide_grads, grad_scale))
     step_tensor = torch.tensor(float(step), device=wide[0].device)
     torch._fused_adamw_(
         wide,

@@ -2,8 +2,10 @@
 
 
 def label_error(op: str, error: RuntimeError) -> Exception:
-    """IndexError in place of the kernel's RuntimeError where that is about a label."""
+    """IndexError in place of a RuntimeError, the kernel's or PyTorch's, that is about a label."""
     text = str(error).splitlines()[0]
     if "out of bounds" not in text:
         return error
-    return IndexError(text.replace("cross_entropy:", f"{op}:"))
+    if text.startswith("cross_entropy: "):
+        return IndexError(f"{op}: {text.removeprefix('cross_entropy: ')}")
+    return IndexError(f"{op}: labels must be in [0, V) or ignore_index, got another: {text}")

@@ -16,11 +16,12 @@ def cross_entropy_reference(
     softcap: float = 0.0,
 ) -> Tensor:
     """Per-token negative log-likelihood of `labels` under softmax(logits); 0 where ignored."""
+    kept = labels != ignore_index
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    wide = torch.where(kept.unsqueeze(-1), wide, 0.0)  # no gradient, not even 0 * NaN
     if softcap > 0:
         wide = softcap * torch.tanh(wide / softcap)
     lse = torch.logsumexp(wide, dim=-1)
-    kept = labels != ignore_index
     target = torch.where(kept, labels, 0).unsqueeze(-1)
     losses = (1 - label_smoothing) * (lse - wide.gather(-1, target).squeeze(-1))
     if label_smoothing > 0:  # 0 * inf would be NaN where a token has logit -inf

@@ -1,4 +1,4 @@
-"""Sample inputs of linear_cross_entropy: odd sizes, several chunks, every option, ignored labels."""
+"""Sample inputs of linear_cross_entropy: odd sizes, chunks, every option, ignored labels."""
 
 from typing import Any
 

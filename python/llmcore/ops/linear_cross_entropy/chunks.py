@@ -1,6 +1,17 @@
 """The pass over chunks of tokens: logits of a chunk, losses, and while they are at hand gradients.
 
-Ladder: LADDER
+Ladder: CPU time of one thread, forward and backward, on an AMD EPYC (Zen 4) that other processes
+used too; the three matrix products alone are 90 % of the unfused time at C = 1000.
+1. F.linear and F.cross_entropy: 1024x512x128256 float32 6.0 s, bfloat16 2.9 s (logits upcast to
+   float32: 3.9 s); 1000x1000x50257 float32 4.3 s. Three tensors of N x V.
+2. This: float32 5.0 s, bfloat16 2.3 s; 4.2 s. A quarter of one tensor of N x V. The loss and its
+   gradient are 0.6 % of the time, PyTorch's matrix products the rest.
+Not taken: recomputing the logits of vocabulary slices in the backward, a quarter of the memory of
+2. for four products in place of three.
+
+A faster matrix product has one place to go: `logits_of` and `gradients_of` call `mm` and `addmm_`.
+Gradients are the same for any number of threads where C is a multiple of 8 (MKL splits other widths
+unevenly, seen with 3 threads).
 """
 
 from typing import NamedTuple
