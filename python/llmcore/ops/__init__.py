@@ -7,10 +7,15 @@ from llmcore.ops.cross_entropy import cross_entropy
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
-from llmcore.ops.sampling import sample
+from llmcore.ops.sampling import LogitBias, LogitEdits, Logprobs, Penalties, Sampled, sample
 from llmcore.ops.swiglu import swiglu
 
 __all__ = [
+    "LogitBias",
+    "LogitEdits",
+    "Logprobs",
+    "Penalties",
+    "Sampled",
     "adamw_",
     "attention",
     "build_info",
