@@ -102,17 +102,20 @@ inline void keep(Candidates& found, const LanesOf& lanes_of) {
   found.n = kept;
 }
 
-inline void keep_weights_from(Candidates& found, uint64_t least) {
+// Which of the kWidth candidates from `at` have a weight of at least `least`.
+inline uint32_t lanes_of_weight(const Candidates& found, int64_t at, uint64_t least) {
   const VecL bound = VecL{} + static_cast<int64_t>(least);
-  keep(found, [&](int64_t at) {
-    uint32_t lanes = 0;
-    for (int half = 0; half < 2; ++half) {
-      VecL weights;
-      __builtin_memcpy(&weights, found.weights + at + half * kLanes, sizeof(weights));
-      lanes |= lanes_set((VecL)(weights >= bound)) << (half * kLanes);
-    }
-    return lanes;
-  });
+  uint32_t lanes = 0;
+  for (int half = 0; half < 2; ++half) {
+    VecL weights;
+    __builtin_memcpy(&weights, found.weights + at + half * kLanes, sizeof(weights));
+    lanes |= lanes_set((VecL)(weights >= bound)) << (half * kLanes);
+  }
+  return lanes;
+}
+
+inline void keep_weights_from(Candidates& found, uint64_t least) {
+  keep(found, [&](int64_t at) { return lanes_of_weight(found, at, least); });
 }
 
 // --- orders: the key of a score, smallest first -------------------------------------------------
@@ -257,9 +260,10 @@ inline Prefix shortest_prefix(const Order& order, const float* scores, const uin
   return {range.low, last};
 }
 
-// Drops what the prefix does not hold.
+// Drops what the prefix does not hold, and all of it that has a weight below `least`.
 template <class Order>
-inline void keep_prefix(const Order& order, Candidates& found, const Prefix& prefix) {
+inline void keep_prefix(const Order& order, Candidates& found, const Prefix& prefix,
+                        uint64_t least = 0) {
   keep(found, [&](int64_t at) {
     uint32_t lanes = 0;
     for (int half = 0; half < 2; ++half) {
@@ -269,7 +273,7 @@ inline void keep_prefix(const Order& order, Candidates& found, const Prefix& pre
       const uint32_t below = lanes_set((VecL)(keys < prefix.key));
       lanes |= (below | (lanes_set((VecL)(keys == prefix.key)) & ties)) << (half * kLanes);
     }
-    return lanes;
+    return least == 0 ? lanes : lanes & lanes_of_weight(found, at, least);
   });
 }
 

@@ -37,3 +37,16 @@ def test_the_prompt_may_come_from_a_pipe(model_dir, capsys):
     run(["generate", str(model_dir), "def f", *SAMPLED])
     done = run_llmcore("generate", model_dir, *SAMPLED, stdin=b"def f")
     assert (done.returncode, done.stdout, done.stderr) == (0, capsys.readouterr().out, "")
+
+
+def test_penalties_and_bias_reach_the_sampler(model_dir, capsys):
+    run(["generate", str(model_dir), "def f", *SAMPLED])
+    plain = capsys.readouterr().out
+    for options in (["--repetition-penalty", "1.9"], ["--logit-bias", "5=100"]):
+        assert run(["generate", str(model_dir), "def f", *SAMPLED, *options]) == 0
+        assert capsys.readouterr().out != plain
+
+
+def test_a_wrong_bias_is_one_line(model_dir, capsys):
+    assert run(["generate", str(model_dir), "def f", "--logit-bias", "5:1"]) == 2
+    assert "--logit-bias: must be ID=VALUE, got '5:1'" in capsys.readouterr().err

@@ -12,7 +12,7 @@ SAMPLING = {"temperature": 0.9, "top_k": 20, "top_p": 0.95, "seed": 3, "max_new_
 
 @pytest.fixture(scope="module")
 def speaker(model_dir) -> Speaker:
-    return Speaker.load(model_dir, **SAMPLING)
+    return Speaker.load(model_dir, SAMPLING)
 
 
 def test_a_chat_turn_stops_at_the_end_of_turn_or_of_text(speaker):

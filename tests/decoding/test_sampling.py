@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from llmcore.decoding import SamplingParams, sample_tokens
+from llmcore.decoding import SamplingParams, TokenHistory, logit_edits, sample_tokens
+from llmcore.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.golden
 
@@ -100,3 +101,39 @@ def test_seed_and_position_both_matter() -> None:
     by_position = sample_tokens(logits, params, seeds=zeros, positions=steps)
     assert len(set(by_seed.tolist())) > 50
     assert len(set(by_position.tolist())) > 50
+
+
+def test_min_p_and_typical_are_passed_on() -> None:
+    assert kept(SIX, temperature=2.0, min_p=0.1) == {0, 1, 2, 3, 4}
+    typical = torch.tensor([0.5, 0.2, 0.15, 0.1, 0.05]).log().tolist()
+    assert kept(typical, typical_p=0.3) == {1, 2}
+
+
+def greedy_with(params: SamplingParams, history: TokenHistory | None = None) -> int:
+    edits = logit_edits(params, vocab_size=6, device=torch.device("cpu"), history=history)
+    zero = torch.zeros(1, dtype=torch.int64)
+    logits = torch.tensor([SIX])
+    return int(sample_tokens(logits, params, seeds=zero, positions=zero, edits=edits))
+
+
+def test_bias_and_penalties_are_passed_on() -> None:
+    assert greedy_with(SamplingParams(logit_bias={0: -100.0})) == 1
+    ids, one = torch.tensor([[0, 1]]), torch.tensor([1])
+    history = TokenHistory(ids, prompt_lens=one, lens=one + 1)
+    assert greedy_with(SamplingParams(repetition_penalty=4.0), history) == 2
+    assert greedy_with(SamplingParams(presence_penalty=1.5), history) == 0
+    history = TokenHistory(ids, prompt_lens=one - 1, lens=one)
+    assert greedy_with(SamplingParams(presence_penalty=1.5), history) == 1
+
+
+def test_edits_that_cannot_be_built_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"logit_bias: must be ids in \[0, 6\), got 6"):
+        greedy_with(SamplingParams(logit_bias={6: 1.0}))
+    with pytest.raises(ConfigError, match="history must be given"):
+        greedy_with(SamplingParams(presence_penalty=1.0))
+
+
+def test_a_row_without_scores_is_refused() -> None:
+    zero = torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(DataError, match="got none in row 0"):
+        sample_tokens(torch.full((1, 4), torch.nan), SamplingParams(), seeds=zero, positions=zero)

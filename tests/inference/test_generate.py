@@ -1,5 +1,6 @@
 """Generation: cached and batched results are those of the full forward on one prompt."""
 
+import dataclasses
 import random
 from collections.abc import Iterator
 
@@ -128,3 +129,32 @@ def test_refused_arguments(model: Decoder) -> None:
         generate(model, [[1]], SAMPLED, batch_size=0)
     with pytest.raises(ConfigError, match="seeds must be one per prompt = 1, got 2"):
         generate(model, [[1]], SAMPLED, seeds=[1, 2])
+
+
+PENALISED = SamplingParams(
+    temperature=0.9,
+    repetition_penalty=1.4,
+    frequency_penalty=0.5,
+    presence_penalty=0.5,
+    logit_bias={3: -100.0, 7: 1.0},
+    seed=5,
+    max_new_tokens=12,
+)
+
+
+def test_penalties_see_the_rows_own_tokens_in_any_batch(
+    model: Decoder, prompts: list[list[int]]
+) -> None:
+    # Stops at different lengths, so that rows leave the batch and the history follows.
+    free = generate(model, prompts, PENALISED)
+    stopping = dataclasses.replace(PENALISED, stop_ids=tuple({row[4] for row in free[:4]}))
+    together = generate(model, prompts, stopping)
+    assert together == [generate(model, [prompt], stopping)[0] for prompt in prompts]
+    assert 3 not in {token for row in free for token in row}
+
+
+def test_a_strong_presence_penalty_never_repeats(model: Decoder) -> None:
+    params = SamplingParams(repetition_penalty=1000.0, presence_penalty=2.0, max_new_tokens=20)
+    prompt = [5, 6]
+    answer = generate(model, [prompt], params)[0]
+    assert len(set(answer + prompt)) == len(answer + prompt)

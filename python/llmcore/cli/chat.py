@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,11 +24,7 @@ HELP = (
 def chat(
     model: Path,
     *,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int,
-    max_new_tokens: int,
+    sampling: dict[str, Any],
     system: str,
 ) -> None:
     """Talk to the model in folder MODEL.
@@ -44,14 +40,7 @@ def chat(
     """
     from llmcore.cli.speaker import Speaker
 
-    speaker = Speaker.load(
-        model,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        max_new_tokens=max_new_tokens,
-    )
+    speaker = Speaker.load(model, sampling)
     opening = [("system", system)] if system else []
     is_terminal = sys.stdin.isatty()
     if is_terminal:

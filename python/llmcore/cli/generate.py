@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,11 +20,7 @@ def generate(
     model: Path,
     prompt: str,
     *,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int,
-    max_new_tokens: int,
+    sampling: dict[str, Any],
     as_chat: bool,
     as_json: bool,
 ) -> None:
@@ -37,14 +34,7 @@ def generate(
     """
     from llmcore.cli.speaker import Speaker
 
-    speaker = Speaker.load(
-        model,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        max_new_tokens=max_new_tokens,
-    )
+    speaker = Speaker.load(model, sampling)
     text = sys.stdin.buffer.read().decode("utf-8") if prompt == "-" else prompt
     pieces = speaker.answer([("user", text)]) if as_chat else speaker.complete(text)
     if as_json:

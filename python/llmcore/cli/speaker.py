@@ -1,8 +1,9 @@
 """A loaded model with its tokenizer and sampling settings: text in, pieces of text out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmcore import decoding, inference, models
 from llmcore.data import Message, encode_chat
@@ -19,32 +20,21 @@ class Speaker:
     params: decoding.SamplingParams
 
     @classmethod
-    def load(
-        cls,
-        model_dir: Path,
-        *,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        seed: int,
-        max_new_tokens: int,
-    ) -> "Speaker":
+    def load(cls, model_dir: Path, sampling: Mapping[str, Any]) -> "Speaker":
         """Load model and tokenizer from one folder in the Hugging Face layout.
 
+        Args:
+            model_dir: The folder.
+            sampling: Fields of `SamplingParams` but `stop_ids`, which the folder knows.
+
         Raises:
+            ConfigError: `sampling` has a value out of range.
             CheckpointError: the folder holds no model, or a damaged one.
             DataError: it holds no tokenizer.
         """
         model = models.load_pretrained(model_dir)
         tokenizer = Tokenizer.load(model_dir)
-        params = decoding.SamplingParams(
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            max_new_tokens=max_new_tokens,
-            stop_ids=models.load_stop_ids(model_dir),
-        )
+        params = decoding.SamplingParams(stop_ids=models.load_stop_ids(model_dir), **sampling)
         return cls(model=model, tokenizer=tokenizer, params=params)
 
     def complete(self, prompt: str) -> Iterator[str]:

@@ -92,6 +92,8 @@ def describe(annotation: Any) -> str:
         elif origin is tuple:
             parts = [describe(arg) for arg in args if arg is not Ellipsis]
             names.append("a tuple of " + ", ".join(parts))
+        elif origin is dict:
+            names.append(f"a table of {describe(args[0])} to {describe(args[1])}")
         elif isinstance(option, type) and issubclass(option, Config):
             names.append(f"a {option.__name__} table")
         else:
@@ -127,6 +129,8 @@ def _match(value: object, option: Any, field: str) -> tuple[bool, Any]:
         return value in get_args(option), value
     if get_origin(option) is tuple:
         return _match_tuple(value, get_args(option), field)
+    if get_origin(option) is dict:
+        return _match_dict(value, get_args(option), field)
     if isinstance(option, type) and issubclass(option, Config):
         return _match_config(value, option)
     raise TypeError(f"{field}: {option} is not a type that Config fields can have")
@@ -144,6 +148,25 @@ def _match_tuple(value: object, args: tuple[Any, ...], field: str) -> tuple[bool
         new is old for new, old in zip(items, value, strict=True)
     )
     return True, value if unchanged else items
+
+
+def _match_dict(value: object, args: tuple[Any, ...], field: str) -> tuple[bool, Any]:
+    if not isinstance(value, Mapping):
+        return False, value
+    key_kind, item_kind = args
+    items = {
+        coerce(_integer_of(key) if key_kind is int else key, key_kind, field): coerce(
+            item, item_kind, field
+        )
+        for key, item in value.items()
+    }
+    return True, value if isinstance(value, dict) and items == value else items
+
+
+def _integer_of(key: object) -> object:
+    """The number that a TOML key spells; anything else as it is."""
+    is_number = isinstance(key, str) and key.removeprefix("-").isdecimal()
+    return int(str(key)) if is_number else key
 
 
 def _match_config(value: object, option: type[Config]) -> tuple[bool, Any]:

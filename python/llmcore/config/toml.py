@@ -16,7 +16,7 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def to_table(config: Config) -> dict[str, Any]:
-    """Nested dictionary of all fields; tuples become lists and None is left out."""
+    """Nested dictionary of all fields; tuples become lists, keys text, and None is left out."""
     table: dict[str, Any] = {}
     for name in field_types(type(config)):
         value = getattr(config, name)
@@ -24,6 +24,8 @@ def to_table(config: Config) -> dict[str, Any]:
             table[name] = to_table(value)
         elif isinstance(value, tuple):
             table[name] = list(value)
+        elif isinstance(value, dict):
+            table[name] = {str(key): item for key, item in value.items()}
         elif value is not None:
             table[name] = value
     return table

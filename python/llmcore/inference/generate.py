@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from llmcore.decoding import SamplingParams, sample_tokens
+from llmcore.decoding import SamplingParams, TokenHistory, logit_edits, sample_tokens
 from llmcore.errors import ConfigError, ShapeError
 from llmcore.inference.kv_cache import KVCache
 from llmcore.models import Decoder
+from llmcore.ops import LogitEdits
 
 
 def generate(
@@ -40,7 +41,8 @@ def generate(
 
     Raises:
         ShapeError: a prompt is empty or leaves no room in `max_seq_len`.
-        ConfigError: `batch_size` or the number of `seeds` does not fit.
+        ConfigError: `batch_size`, the number of `seeds` or a biased id does not fit.
+        DataError: the model's scores for a row are all -inf or NaN.
     """
     if batch_size < 1:
         raise ConfigError(f"generate: batch_size must be at least 1, got {batch_size}")
@@ -121,6 +123,13 @@ class _Batch:
             device=self._device,
             num_padding=self._tensor([longest - n for n in lens]) if padded else None,
         )
+        self._history: TokenHistory | None = None
+        if params.has_penalties:
+            width = longest + max(self._room)
+            rows = [list(prompt) + [0] * (width - len(prompt)) for prompt in prompts]
+            lens_now = self._next_positions  # the new token's position: both count what is there
+            self._history = TokenHistory(self._tensor(rows), self._tensor(lens), lens_now)
+        self._edits = self._make_edits()
 
     def run(self) -> Iterator[tuple[int, int]]:
         """Yield (row, token) for every token kept, until each row has stopped."""
@@ -156,9 +165,12 @@ class _Batch:
             self._params,
             seeds=self._seeds,
             positions=self._next_positions,
+            edits=self._edits,
         )
         self._input_ids = tokens[:, None]
-        self._next_positions = self._next_positions + 1
+        if self._history is not None:
+            self._history.ids.scatter_(1, self._next_positions[:, None], self._input_ids)
+        self._next_positions += 1
         return tokens.tolist()
 
     @torch.inference_mode()
@@ -170,6 +182,18 @@ class _Batch:
         self._seeds = self._seeds[rows]
         self._next_positions = self._next_positions[rows]
         self._cache.keep_rows(rows)
+        if self._history is not None:
+            ids, prompt_lens, _ = self._history
+            self._history = TokenHistory(ids[rows], prompt_lens[rows], self._next_positions)
+            self._edits = self._make_edits()
+
+    def _make_edits(self) -> LogitEdits | None:
+        return logit_edits(
+            self._params,
+            vocab_size=self._model.config.vocab_size,
+            device=self._device,
+            history=self._history,
+        )
 
     def _tensor(self, values: Sequence[int] | Sequence[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._device)

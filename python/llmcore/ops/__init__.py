@@ -23,6 +23,15 @@ from llmcore.ops.swiglu import swiglu
 
 __all__ = [
     "PackedLinear",
+from llmcore.ops.sampling import LogitBias, LogitEdits, Logprobs, Penalties, Sampled, sample
+from llmcore.ops.swiglu import swiglu
+
+__all__ = [
+    "LogitBias",
+    "LogitEdits",
+    "Logprobs",
+    "Penalties",
+    "Sampled",
     "adamw_",
     "add_layer_norm",
     "add_rms_norm",
