@@ -1,6 +1,6 @@
 """Generation speed of the quickstart model against transformers' generate, greedy, side by side.
 
-python benchmarks/models/bench_decode.py --json out.json
+python benchmarks/models/bench_decode.py --json out.json --packed float32 bfloat16 int8 int4
 """
 
 import argparse
@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import transformers
 
 from llmcore.decoding import SamplingParams
 from llmcore.inference import generate, stream
-from llmcore.models import Decoder, DecoderConfig, save_pretrained
+from llmcore.models import Decoder, DecoderConfig, pack_for_inference, save_pretrained
 
 Prompts = list[list[int]]
 CONFIG = DecoderConfig(
@@ -65,6 +66,7 @@ def main() -> None:
     for name, default in {"threads": 2, "rounds": 5, "batch": 64, "new-tokens": 32}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--packed", nargs="*", default=[], help="also with weights packed so")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     ours = Decoder(CONFIG)
@@ -75,6 +77,9 @@ def main() -> None:
     lengths = torch.randint(20, 60, (args.batch,), generator=generator).tolist()
     prompts = [torch.randint(4096, (n,), generator=generator).tolist() for n in lengths]
     params = SamplingParams(max_new_tokens=args.new_tokens)
+    packed = {
+        f"llmcore {kind}": pack_for_inference(ours, format=kind) for kind in args.packed
+    }
     cases = {
         f"batch {args.batch}, prompts of 20-59": (
             args.batch,
@@ -91,8 +96,12 @@ def main() -> None:
             },
         ),
     }
+    for name, model in packed.items():
+        batched, alone = (runs for _, runs in cases.values())
+        batched[name] = partial(generate, model, prompts, params, batch_size=args.batch)
+        alone[name] = partial(lambda model: list(stream(model, prompts[0], params)), model)
     print(f"{CONFIG.num_params():,} parameters, float32, {args.threads} threads")
-    print(f"{'':28}{'':14}{'tokens/s':>10}{'llmcore is':>12}")
+    print(f"{'':28}{'':18}{'tokens/s':>10}{'llmcore is':>12}")
     rows = []
     for case, (batch, runs) in cases.items():
         times = time_in_turns(runs, args.rounds)
@@ -100,7 +109,7 @@ def main() -> None:
         for name, samples in times.items():
             median = statistics.median(samples)
             rate = batch * args.new_tokens / median
-            print(f"{case:28}{name:14}{rate:10.0f}{median / our_median:11.2f}x")
+            print(f"{case:28}{name:18}{rate:10.0f}{median / our_median:11.2f}x")
             rows.append({"case": case, "name": name, "seconds": samples, "tokens_per_s": rate})
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))
