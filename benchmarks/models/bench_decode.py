@@ -77,9 +77,7 @@ def main() -> None:
     lengths = torch.randint(20, 60, (args.batch,), generator=generator).tolist()
     prompts = [torch.randint(4096, (n,), generator=generator).tolist() for n in lengths]
     params = SamplingParams(max_new_tokens=args.new_tokens)
-    packed = {
-        f"llmcore {kind}": pack_for_inference(ours, format=kind) for kind in args.packed
-    }
+    packed = {f"llmcore {kind}": pack_for_inference(ours, format=kind) for kind in args.packed}
     cases = {
         f"batch {args.batch}, prompts of 20-59": (
             args.batch,

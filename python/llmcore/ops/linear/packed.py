@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from llmcore.errors import ConfigError, ShapeError
+from llmcore.errors import ConfigError
 from llmcore.ops.shape_check import dtype_error, shape_error
 
 WeightFormat = Literal["float32", "bfloat16", "int8", "int4"]
