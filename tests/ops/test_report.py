@@ -4,7 +4,7 @@ from llmcore.ops import build_info, op_backends
 def test_every_op_names_a_backend_for_cpu_and_cuda() -> None:
     table = op_backends()
     assert table["rms_norm"] == {"cpu": "native", "cuda": "native"}
-    assert len(table) == 7 and all(set(row) == {"cpu", "cuda"} for row in table.values())
+    assert len(table) >= 7 and all(set(row) == {"cpu", "cuda"} for row in table.values())
 
 
 def test_facts_of_the_build() -> None:
