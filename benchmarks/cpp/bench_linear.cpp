@@ -22,15 +22,13 @@ struct Weight {
   int64_t group_size;
 };
 
-constexpr Weight kWeights[] = {{"float32", WeightFormat::kFloat32, 0},
-                               {"bfloat16", WeightFormat::kBFloat16, 0},
-                               {"int8", WeightFormat::kInt8, 0},
-                               {"int8/64", WeightFormat::kInt8, 64},
-                               {"int4/32", WeightFormat::kInt4, 32},
-                               {"int4/128", WeightFormat::kInt4, 128}};
+constexpr Weight kWeights[] = {
+    {"float32", WeightFormat::kFloat32, 0}, {"bfloat16", WeightFormat::kBFloat16, 0},
+    {"int8", WeightFormat::kInt8, 0},       {"int8/64", WeightFormat::kInt8, 64},
+    {"int4/32", WeightFormat::kInt4, 32},   {"int4/128", WeightFormat::kInt4, 128}};
 
-// One group: a weight of (out_size, in_size) times each number of rows. Its content is a fixed byte:
-// nothing here depends on values.
+// One group: a weight of (out_size, in_size) times each number of rows. Its content is a fixed
+// byte: nothing here depends on values.
 void bench_shape(Bench& bench, const Weight& kind, DType dtype, int64_t in_size, int64_t out_size,
                  const std::vector<int64_t>& rows_list) {
   const std::string name = std::string(llmcore::dtype_name(dtype)) + " x " + kind.name;
@@ -47,16 +45,15 @@ void bench_shape(Bench& bench, const Weight& kind, DType dtype, int64_t in_size,
     const Buffer x = llmcore::bench::normal(rows * in_size, dtype, 1);
     const Buffer y(rows * out_size * llmcore::element_size(dtype));
     const Buffer scratch(llmcore::cpu::linear_scratch_bytes(rows, in_size));
-    const llmcore::LinearArgs args{
-        .x = x.data(),
-        .weight = {data.data(), scales.as<uint16_t>(), in_size, out_size, kind.group_size,
-                   kind.format},
-        .bias = nullptr,
-        .y = y.data(),
-        .scratch = scratch.size() > 0 ? scratch.data() : nullptr,
-        .rows = rows,
-        .dtype = dtype,
-        .bfloat16_dot = llmcore::cpu::prefers_bfloat16_dot()};
+    const llmcore::LinearArgs args{.x = x.data(),
+                                   .weight = {data.data(), scales.as<uint16_t>(), in_size, out_size,
+                                              kind.group_size, kind.format},
+                                   .bias = nullptr,
+                                   .y = y.data(),
+                                   .scratch = scratch.size() > 0 ? scratch.data() : nullptr,
+                                   .rows = rows,
+                                   .dtype = dtype,
+                                   .bfloat16_dot = llmcore::cpu::prefers_bfloat16_dot()};
     const double bytes = static_cast<double>(data.size() + scales.size());
     const bool is_dot = dtype == DType::kBFloat16 && kind.format != WeightFormat::kFloat32;
     bench.measure({{.op = "linear",

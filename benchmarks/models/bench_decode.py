@@ -1,6 +1,6 @@
 """Generation speed of the quickstart model against transformers' generate, greedy, side by side.
 
-python benchmarks/models/bench_decode.py --json out.json
+python benchmarks/models/bench_decode.py --json out.json --packed float32 bfloat16 int8 int4
 """
 
 import argparse
@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from benchmarks.support import results
 from benchmarks.support.machine import facts
 from llmcore.decoding import SamplingParams
 from llmcore.inference import generate, stream
-from llmcore.models import Decoder, DecoderConfig, save_pretrained
+from llmcore.models import Decoder, DecoderConfig, pack_for_inference, save_pretrained
 
 Prompts = list[list[int]]
 CONFIG = DecoderConfig(
@@ -72,6 +73,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seconds", type=float, default=60.0, help="limit per case")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--packed", nargs="*", default=[], help="also with weights packed so")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     ours = Decoder(CONFIG)
@@ -82,6 +84,7 @@ def main() -> None:
     lengths = torch.randint(20, 60, (args.batch,), generator=generator).tolist()
     prompts = [torch.randint(4096, (n,), generator=generator).tolist() for n in lengths]
     params = SamplingParams(max_new_tokens=args.new_tokens)
+    packed = {f"llmcore {kind}": pack_for_inference(ours, format=kind) for kind in args.packed}
     cases = {
         f"batch {args.batch}, prompts of 20-59": (
             args.batch,
@@ -98,8 +101,12 @@ def main() -> None:
             },
         ),
     }
+    for name, model in packed.items():
+        batched, alone = (runs for _, runs in cases.values())
+        batched[name] = partial(generate, model, prompts, params, batch_size=args.batch)
+        alone[name] = partial(lambda model: list(stream(model, prompts[0], params)), model)
     print(f"{CONFIG.num_params():,} parameters, float32, {args.threads} threads")
-    print(f"{'':28}{'':14}{'tokens/s':>10}{'llmcore is':>12}")
+    print(f"{'':28}{'':18}{'tokens/s':>10}{'llmcore is':>12}")
     rows = []
     for case, (batch, runs) in cases.items():
         times = time_in_turns(runs, args.rounds, args.seconds)
@@ -107,7 +114,7 @@ def main() -> None:
         for name, samples in times.items():
             median = statistics.median(samples)
             rate = batch * args.new_tokens / median
-            print(f"{case:28}{name:14}{rate:10.0f}{median / our_median:11.2f}x")
+            print(f"{case:28}{name:18}{rate:10.0f}{median / our_median:11.2f}x")
             rows.append(
                 results.Row(
                     op="generate",

@@ -1,6 +1,22 @@
 // See ops/linear.h.
 //
-// Ladder: TODO
+// Ladder: `bench_linear --threads 1` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB L3,
+// avx512_bf16), the thread's CPU time on a busy machine; % of the limit timed in the same rounds:
+// FMA 117 GFLOP/s, bfloat16 dot 234, read 13-22 GB/s. I = 4096; M = 1 and 8 with 64 MiB of weight.
+//   1. 6x64 tiles, no software prefetch: 98 % of FMA on warm chunks, but with weights in memory
+//      bfloat16 M = 256 has 86 %, M = 8 63 % of read: tiles wait for the first touch of a chunk
+//   2. 12x32 tiles, half a panel at a time: float32 M = 256 83 %, M = 8 58-66 % of read (every
+//      other line); int8 without unpacking gains. Dropped.
+//   3. 6x64, each tile fetches its share of the next chunk into L1: bfloat16 M = 256 95 %, float32
+//      88-93 %, but M = 8 still 72-81 % of read: the miss buffers of L1 bound it
+//   4. into L2 for up to 3 tiles: M = 8 100-110 % of read, M = 1 105-140 %
+//   5. int8 unpacked to bfloat16 once per chunk: bfloat16 x M = 256 83 -> 91 %, float32 x 70 -> 90
+//   %
+//   6. all groups of a chunk inside the tile: int4/32 M = 1 9 -> 15 GB/s (float32 x), M = 256 84 %
+//   7. sums in blocks of 64 or 128 inputs, for accuracy (one chain over 4096 erred 4 times as much
+//      as PyTorch): float32 M = 256 92 -> 90 %, the rest as before               <- this version
+// Bounds: M = 1 memory, but int4 with float32 x the unpacking (15 GB/s a thread); many rows the
+// multipliers, for groups of 32 the 24 sums that go through memory every 32 inputs.
 #include "ops/linear.h"
 
 #include "cpu/isa_variant.h"
@@ -56,7 +72,8 @@ int64_t inputs_per_row(const PackedWeight& weight) {
   return padded_inputs(weight.in_size) / Format::kInputChannels;
 }
 
-// --- one block of rows times one panel -------------------------------------------------------------
+// --- one block of rows times one panel
+// -------------------------------------------------------------
 
 template <class Format>
 class Block {
@@ -160,9 +177,9 @@ void write_block(const LinearArgs& args, int64_t first_row, int64_t num_rows, in
   const bool is_scaled = linear_is_quantised(weight.format) && weight.group_size == 0;
   for (int64_t o = 0; o < width; o += kWidth) {
     const int64_t n = width - o < kWidth ? width - o : kWidth;
-    const VecF scale =
-        is_scaled ? load(reinterpret_cast<const BFloat16*>(weight.scales + first + o))
-                  : broadcast(1.0f);
+    const VecF scale = is_scaled
+                           ? load(reinterpret_cast<const BFloat16*>(weight.scales + first + o))
+                           : broadcast(1.0f);
     const VecF bias =
         args.bias == nullptr ? VecF{} : load_tail(static_cast<const T*>(args.bias) + first + o, n);
     T* y = static_cast<T*>(args.y) + first_row * weight.out_size + first + o;
@@ -177,7 +194,8 @@ void write_block(const LinearArgs& args, int64_t first_row, int64_t num_rows, in
   }
 }
 
-// --- the whole map ---------------------------------------------------------------------------------
+// --- the whole map
+// ---------------------------------------------------------------------------------
 
 template <class Format, class T>
 void run(const LinearArgs& args, const ParallelFor& parallel_for) {
@@ -202,7 +220,8 @@ void run(const LinearArgs& args, const ParallelFor& parallel_for) {
         }
       }
     };
-    parallel_for(first_tile, plan.block_begin(last_block), grain_tiles(weight.in_size, kMaxRows), repack);
+    parallel_for(first_tile, plan.block_begin(last_block), grain_tiles(weight.in_size, kMaxRows),
+                 repack);
     const auto multiply = [&](int64_t begin, int64_t end) {
       alignas(64) float c[kMaxBlockRows * kPanelWidth];
       for (int64_t item = begin; item < end; ++item) {

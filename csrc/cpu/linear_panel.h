@@ -1,5 +1,5 @@
-// x W^T on one packed panel (64 output channels, see ops/linear.h): the inner loops of `linear`, for
-// any kernel of csrc/cpu that multiplies by packed weights.
+// x W^T on one packed panel (64 output channels, see ops/linear.h): the inner loops of `linear`,
+// for any kernel of csrc/cpu that multiplies by packed weights.
 //
 //   panel_product<Format>(x, num_rows, weight, steps, ahead, c)
 //     c[r][o] = (fresh ? 0 : c[r][o]) + sum over blocks, ascending, of
@@ -168,7 +168,8 @@ void unpack(const char* weight, int64_t num_steps, char* to) {
           __builtin_memcpy(at, &both, kVectorBytes);
         } else {
           const VecU even = (VecU)Format::operand(from, 2 * pair);
-          const VecU both = (even >> 16) | ((VecU)Format::operand(from, 2 * pair + 1) & 0xFFFF0000u);
+          const VecU both =
+              (even >> 16) | ((VecU)Format::operand(from, 2 * pair + 1) & 0xFFFF0000u);
           __builtin_memcpy(at, &both, kVectorBytes);
         }
       }
@@ -210,7 +211,8 @@ __attribute__((always_inline)) inline void fetch(const Prefetch& ahead, int64_t 
 template <class Format, int kRows, int kVectors>
 __attribute__((always_inline)) inline void accumulate(const typename Format::Input* x,
                                                       const char* weight, int64_t num_steps,
-                                                      const Prefetch& ahead, VecF (&sums)[kRows][kVectors]) {
+                                                      const Prefetch& ahead,
+                                                      VecF (&sums)[kRows][kVectors]) {
   constexpr int64_t kStepBytes = Format::kChannelBytes * kPanelWidth;
   for (int64_t step = 0; step < num_steps; ++step) {
     fetch(ahead, step);
@@ -257,9 +259,9 @@ void panel_tile(const typename Format::Input* x, const char* weight, const Steps
       const int64_t left = steps.count - step;
       const int64_t count = steps.per_block < left ? steps.per_block : left;
       VecF sums[kRows][kVectors] = {};
-      accumulate<Format, kRows, kVectors>(
-          x + step * Format::kInputs * kRows,
-          weight + (step * kPanelWidth + o) * Format::kChannelBytes, count, meanwhile, sums);
+      accumulate<Format, kRows, kVectors>(x + step * Format::kInputs * kRows,
+                                          weight + (step * kPanelWidth + o) * Format::kChannelBytes,
+                                          count, meanwhile, sums);
       const bool fresh = steps.fresh && step == 0;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
@@ -271,8 +273,8 @@ void panel_tile(const typename Format::Input* x, const char* weight, const Steps
 #pragma GCC unroll 8
         for (int r = 0; r < kRows; ++r) {
           const VecF before = fresh ? VecF{} : load(to + r * kPanelWidth);
-          const VecF after = kScaled ? fused_multiply_add(sums[r][v], scale, before)
-                                     : before + sums[r][v];
+          const VecF after =
+              kScaled ? fused_multiply_add(sums[r][v], scale, before) : before + sums[r][v];
           store(to + r * kPanelWidth, after);
         }
       }

@@ -1,4 +1,5 @@
-// How `linear` splits its work: pure functions of the shape. No split changes a result (ops/linear.h).
+// How `linear` splits its work: pure functions of the shape. No split changes a result
+// (ops/linear.h).
 //
 // Rows of x are cut into tiles of at most `tile_rows` (what the registers hold), tiles into blocks
 // (whose float32 sums of one panel stay in the second-level cache), blocks into passes (whose
@@ -75,9 +76,9 @@ constexpr int64_t block_inputs(const PackedWeight& weight, bool is_dot) {
   return weight.group_size > 0 && weight.group_size < most ? weight.group_size : most;
 }
 
-// Input channels of a panel that all tiles of a block of rows use before the next ones, whole groups
-// and blocks: what half of the first-level cache holds as float32 or bfloat16. All of them where one
-// tile reads the weight.
+// Input channels of a panel that all tiles of a block of rows use before the next ones, whole
+// groups and blocks: what half of the first-level cache holds as float32 or bfloat16. All of them
+// where one tile reads the weight.
 constexpr int64_t chunk_inputs(const PackedWeight& weight, int64_t num_tiles) {
   if (num_tiles == 1) return padded_inputs(weight.in_size);
   return weight.format == WeightFormat::kFloat32 ? 64 : kChunkInputs;

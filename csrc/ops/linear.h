@@ -23,9 +23,11 @@
 //   - where the bfloat16 dot instruction is in use (bfloat16 x; it multiplies integers exactly too)
 //     blocks are of 128, or one group if that is smaller, and a chain goes by pairs of inputs, with
 //     the instruction's own rounding;
-//   - block sums are added ascending, by a fused multiply-add with the scale of their group if there
+//   - block sums are added ascending, by a fused multiply-add with the scale of their group if
+//   there
 //     are groups;
-//   - the per-channel scale and the bias come last, in one fused multiply-add; y rounds once, to its
+//   - the per-channel scale and the bias come last, in one fused multiply-add; y rounds once, to
+//   its
 //     dtype.
 // Blocks are there for accuracy: one chain over 4,096 inputs errs 4 times as much as PyTorch's.
 //

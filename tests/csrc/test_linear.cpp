@@ -100,9 +100,12 @@ Packed pack(WeightFormat format, int64_t in_size, int64_t out_size, int64_t grou
       }
     }
   }
-  packed.view = {packed.data.data(), packed.scales.empty() ? nullptr : packed.scales.data(),
-                 in_size,            out_size,
-                 group_size,         format};
+  packed.view = {packed.data.data(),
+                 packed.scales.empty() ? nullptr : packed.scales.data(),
+                 in_size,
+                 out_size,
+                 group_size,
+                 format};
   return packed;
 }
 
@@ -111,8 +114,7 @@ double expected(const llmcore::PackedWeight& weight, const std::vector<float>& x
   double sum = 0;
   for (int64_t i = 0; i < weight.in_size; ++i) {
     const int64_t group = weight.group_size > 0 ? i / weight.group_size : 0;
-    const double scale =
-        llmcore::linear_is_quantised(weight.format) ? scale_of(o, group) : 1.0f;
+    const double scale = llmcore::linear_is_quantised(weight.format) ? scale_of(o, group) : 1.0f;
     sum += scale * integer(o * weight.in_size + i) *
            static_cast<double>(x[static_cast<size_t>(row * weight.in_size + i)]);
   }

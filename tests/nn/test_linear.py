@@ -2,7 +2,8 @@
 
 import torch
 
-from llmcore.nn import Linear, linear_group
+from llmcore.nn import Linear, PackedProjection, linear_group
+from llmcore.ops import pack_linear
 
 
 def test_linear_is_x_times_weight_transposed() -> None:
@@ -26,3 +27,14 @@ def test_building_draws_nothing() -> None:
     before = torch.get_rng_state()
     Linear(8, 8)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_packed_projection_is_the_linear_without_its_parameter() -> None:
+    linear = Linear(40, 70)
+    torch.nn.init.normal_(linear.weight, generator=torch.Generator().manual_seed(2))
+    packed = PackedProjection(pack_linear(linear.weight))
+    x = torch.randn(2, 5, 40, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(packed(x), linear(x).detach(), rtol=1e-5, atol=1e-5)
+    assert not list(packed.parameters()) and not packed.state_dict()
+    (alone,) = linear_group(x[:1, :1], [packed])
+    assert torch.equal(alone, packed(x)[:1, :1])

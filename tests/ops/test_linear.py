@@ -23,7 +23,7 @@ class TestLinear(OpChecks):
     spec = SPEC
 
 
-# --- one reduction order ---------------------------------------------------------------------------
+# --- one reduction order -------------------------------------------------------------------------
 
 
 def check_rows_do_not_depend_on_company() -> None:
@@ -70,7 +70,7 @@ def test_rows_do_not_depend_on_their_company(isa: str) -> None:
     assert done.stdout.strip() == f"row independence holds on {isa}"
 
 
-# --- formats -----------------------------------------------------------------------------------------
+# --- formats -------------------------------------------------------------------------------------
 
 
 @KINDS
@@ -187,7 +187,7 @@ def test_weights_that_cannot_be_packed() -> None:
             unhooked(pack_linear)(weight, **keywords)
 
 
-# --- values --------------------------------------------------------------------------------------------
+# --- values --------------------------------------------------------------------------------------
 
 
 @pytest.mark.golden
@@ -240,7 +240,7 @@ def test_vocabulary_head_of_odd_size() -> None:
     torch.testing.assert_close(linear(x, packed).double(), truth, rtol=1e-5, atol=1e-5)
 
 
-# --- doors ---------------------------------------------------------------------------------------------
+# --- doors ---------------------------------------------------------------------------------------
 
 
 def test_float64_is_for_the_reference_alone() -> None:

@@ -12,6 +12,7 @@ from llmcore.nn import (
     Embedding,
     FeedForward,
     Linear,
+    PackedProjection,
     RMSNorm,
     SelfAttention,
     document_mask,
@@ -66,7 +67,7 @@ class Decoder(nn.Module):
         self.embed = Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderBlock(config, idx) for idx in range(config.num_layers))
         self.final_norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
-        self.lm_head = (
+        self.lm_head: Linear | PackedProjection | None = (
             None if config.tie_embeddings else Linear(config.hidden_size, config.vocab_size)
         )
         self._init_weights(generator)
@@ -129,8 +130,9 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch V"]:
         """Project hidden states to the vocabulary; a tied head is the embedding matrix."""
-        head = self.embed if self.lm_head is None else self.lm_head
-        return F.linear(hidden, head.weight)
+        if self.lm_head is None:
+            return F.linear(hidden, self.embed.weight)
+        return self.lm_head(hidden)
 
     def _rotary(
         self,

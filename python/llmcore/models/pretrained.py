@@ -14,6 +14,7 @@ from llmcore.errors import CheckpointError, ConfigError
 from llmcore.models import llama
 from llmcore.models.decoder import Decoder
 from llmcore.models.decoder_config import DecoderConfig
+from llmcore.models.packing import is_packed
 from llmcore.models.tokenizer_files import special_ids, tokenizer_fields
 from llmcore.models.weight_files import WEIGHTS_FILE, read_weights
 from llmcore.tokenizers import Tokenizer
@@ -42,9 +43,13 @@ def save_pretrained(
 
     Raises:
         CheckpointError: a file cannot be written.
-        ConfigError: the tokenizer has more ids than the model.
+        ConfigError: the tokenizer has more ids than the model, or the model is packed.
     """
     path = Path(path)
+    if is_packed(model):
+        raise ConfigError(
+            "save_pretrained: model must be the one before pack_for_inference, got packed weights"
+        )
     if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:
         raise ConfigError(
             f"save_pretrained: tokenizer must have at most vocab_size = {model.config.vocab_size} "

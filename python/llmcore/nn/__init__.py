@@ -4,7 +4,7 @@ from llmcore.nn.attention import AttentionCache, SelfAttention
 from llmcore.nn.document_mask import document_mask
 from llmcore.nn.embedding import Embedding
 from llmcore.nn.ffn import FeedForward
-from llmcore.nn.linear import Linear, linear_group
+from llmcore.nn.linear import Linear, PackedProjection, linear_group
 from llmcore.nn.norm import RMSNorm
 from llmcore.nn.rotary import rotary_tables, xpos_tables
 
@@ -13,6 +13,7 @@ __all__ = [
     "Embedding",
     "FeedForward",
     "Linear",
+    "PackedProjection",
     "RMSNorm",
     "SelfAttention",
     "document_mask",

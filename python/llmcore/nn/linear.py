@@ -1,4 +1,4 @@
-"""Bias-free projections, alone or several of one input at once."""
+"""Bias-free projections, alone or several of one input at once, trained or packed."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from llmcore import ops
 
 
 class Linear(nn.Module):
@@ -22,12 +24,26 @@ class Linear(nn.Module):
         return F.linear(x, self.weight)
 
 
+class PackedProjection(nn.Module):
+    """A `Linear` whose weight is packed for inference on the CPU: no parameter and no gradient.
+
+    The weight is in no `state_dict`; keep the model that was packed.
+    """
+
+    def __init__(self, packed: ops.PackedLinear) -> None:
+        super().__init__()
+        self.packed = packed
+
+    def forward(self, x: Float[Tensor, "*batch I"]) -> Float[Tensor, "*batch O"]:
+        return ops.linear(x, self.packed)
+
+
 def linear_group(
-    x: Float[Tensor, "*batch I"], projections: Sequence[Linear]
+    x: Float[Tensor, "*batch I"], projections: Sequence[Linear | PackedProjection]
 ) -> tuple[Float[Tensor, "*batch _"], ...]:
     """Apply several projections to one input: the q, k, v or the gate, up pattern.
 
     Returns:
         One output per projection, in order.
     """
-    return tuple(F.linear(x, projection.weight) for projection in projections)
+    return tuple(projection(x) for projection in projections)

@@ -1,4 +1,4 @@
-"""Sample inputs of linear: every format, odd sizes around panels, steps and groups, odd row counts."""
+"""Sample inputs of linear: every format, sizes around panels, steps and groups, odd row counts."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ def weight_of(out_size: int, in_size: int, kind: tuple[WeightFormat, int | None]
 
 
 def cases(dtype: torch.dtype) -> list[OpCase]:
-    # (rows, in, out): one row, a batch, several tiles, several blocks; sizes off every multiple. One
-    # row is wide: the yardstick sums a short one in 16 lanes, so more exactly than any chain.
+    # (rows, in, out): one row, a batch, several tiles, several blocks; sizes off every multiple.
+    # One row is wide: the yardstick sums a short one in 16 lanes, more exactly than any chain.
     shapes = [(1, 1, 1), (1, 600, 70), (5, 33, 31), (7, 64, 64), (40, 257, 130), (200, 130, 70)]
     found = []
     for rows, in_size, out_size in shapes:

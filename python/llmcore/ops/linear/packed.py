@@ -142,7 +142,7 @@ def pack_linear(
     )
 
 
-def _group_size(format: WeightFormat, group_size: int | None) -> int:
+def _group_size(format: str, group_size: int | None) -> int:
     if format == "int4" and group_size is None:
         return 64
     size = 0 if group_size is None else group_size
