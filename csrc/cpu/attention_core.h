@@ -1,5 +1,6 @@
-// One tile of attention: some queries of one sequence, the query heads of one key/value head, all
-// keys. Shared by contiguous and paged attention; a Source says where keys and values lie.
+// One tile of attention: some queries of one sequence, the query heads of some key/value heads, all
+// keys or a span of them. Shared by contiguous and paged attention; a Source says where keys and
+// values lie.
 //
 // The order in which a query's row is reduced is fixed by key positions alone. Blocks of 64 keys
 // from multiples of 64 on: scores, block maximum, weights, and the weighted values key by key.
@@ -10,32 +11,35 @@
 #include <cstdint>
 
 #include "cpu/attention_mask.h"
-#include "cpu/attention_scores.h"
-#include "cpu/attention_tiles.h"
+#include "cpu/attention_softmax.h"
 #include "ops/attention.h"
 
 namespace llmcore::cpu::LLMCORE_ISA {
 
 constexpr int64_t kSpanKeys = 1024;
+constexpr float kLog2E = 1.44269504088896341f;
+constexpr float kLn2 = 0.693147180559945309f;
 constexpr float kLowest = -3.40282347e38f;  // a maximum over nothing: finite, so x - x is 0
 
-// Keys and values of one sequence and head in memory of fixed strides.
+// Keys and values of one sequence in memory of fixed strides.
 struct StridedRows {
   const char* k;
   const char* v;
-  int64_t k_bytes;  // from token to token
-  int64_t v_bytes;
+  int64_t k_token_bytes, v_token_bytes;
+  int64_t k_head_bytes, v_head_bytes;
 
-  void rows(int64_t begin, int64_t count, const void** k_rows, const void** v_rows) const {
-    for (int64_t j = 0; j < count; ++j) {
-      k_rows[j] = k + (begin + j) * k_bytes;
-      v_rows[j] = v + (begin + j) * v_bytes;
-    }
+  void fill(int64_t begin, int64_t count, int64_t ahead, BlockRows& block) const {
+    block.count = count;
+    block.ahead = ahead;
+    for (int64_t j = 0; j < count + ahead; ++j) block.k[j] = k + (begin + j) * k_token_bytes;
+    for (int64_t j = 0; j < count; ++j) block.v[j] = v + (begin + j) * v_token_bytes;
   }
+  bool heads_are_neighbours() const { return k_head_bytes < k_token_bytes; }
   static constexpr bool kScaled = false;
-  void scales(int64_t, int64_t, float*, float*) const {}
+  void scales(int64_t, int64_t, int64_t, float*, float*) const {}
 };
 
+// Queries and query heads of one key/value head.
 struct Tile {
   int64_t sequence;
   int64_t kv_head;
@@ -50,7 +54,15 @@ struct Tile {
   int64_t head(int64_t row) const { return head_begin + row % num_heads; }
 };
 
-// The running state of rows: maximum, sum of exp(score - maximum) by lane, weighted values.
+// The tile of the same queries that belongs to the n-th next key/value head.
+inline Tile next_head(Tile tile, int64_t n, int64_t group) {
+  tile.kv_head += n;
+  tile.head_begin += n * group;
+  return tile;
+}
+
+// The running state of rows: maximum in powers of two, sum of 2^(score - maximum) by lane, weighted
+// values.
 struct RowState {
   float* max;
   float* sum;
@@ -58,9 +70,9 @@ struct RowState {
 };
 
 struct Workspace {
-  float* q;  // [rows][depth] lanes
-  float* keys;
-  float* values;
+  float* q;        // [rows][depth] lanes
+  float* keys;     // [key/value heads][depth][64]
+  float* values;   // [key/value heads][64][width]
   float* scores;   // [kGroupRows][64]
   float* weights;  // [kGroupRows][64], or as many pairs
   RowState span;
@@ -68,7 +80,8 @@ struct Workspace {
 };
 
 template <bool kPairs>
-Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t* num_bytes) {
+Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t parts,
+                       int64_t* num_bytes) {
   const int64_t width = round_up(args.value_dim, kWidth);
   const int64_t depth = round_up(lanes_of<kPairs>(args.head_dim), kWidth);
   int64_t used = 0;
@@ -79,198 +92,14 @@ Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, in
   };
   Workspace space;
   space.q = take(rows * depth);
-  space.keys = take(depth * kBlockKeys);
-  space.values = take(kBlockKeys * width);
+  space.keys = take(parts * depth * kBlockKeys);
+  space.values = take(parts * kBlockKeys * width);
   space.scores = take(kGroupRows * kBlockKeys);
   space.weights = take(kGroupRows * kBlockKeys);
   space.span = {take(rows), take(rows * kWidth), take(rows * width)};
   space.total = {take(rows), take(rows * kWidth), take(rows * width)};
   *num_bytes = used * 4;
   return space;
-}
-
-// --- products over a group of rows ---------------------------------------------------------------
-
-template <bool kPairs, int kRows>
-void score_vectors(const float* q, int64_t q_stride, const float* keys, int64_t depth, int begin,
-                   int end, float* scores) {
-  for (int v = begin; v < end; v += kTileVectors) {
-    const float* k = keys + v * kWidth;
-    float* to = scores + v * kWidth;
-    switch (end - v) {
-      case 1:
-        score_tile<kPairs, kRows, 1>(q, q_stride, k, depth, to);
-        break;
-#if defined(__AVX512F__)
-      case 2:
-        score_tile<kPairs, kRows, 2>(q, q_stride, k, depth, to);
-        break;
-      case 3:
-        score_tile<kPairs, kRows, 3>(q, q_stride, k, depth, to);
-        break;
-#endif
-      default:
-        score_tile<kPairs, kRows, kTileVectors>(q, q_stride, k, depth, to);
-    }
-  }
-}
-
-template <bool kPairs>
-void score_group(const float* q, int64_t q_stride, int64_t rows, const float* keys, int64_t depth,
-                 int begin, int end, float* scores) {
-  if (rows == kGroupRows) {
-    return score_vectors<kPairs, kGroupRows>(q, q_stride, keys, depth, begin, end, scores);
-  }
-  int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    score_vectors<kPairs, 4>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
-  }
-  for (; r + 2 <= rows; r += 2) {
-    score_vectors<kPairs, 2>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
-  }
-  if (r < rows) {
-    score_vectors<kPairs, 1>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
-  }
-}
-
-struct ValueRange {
-  const float* values;
-  int64_t width;
-  int64_t begin, end;  // in steps
-};
-
-template <bool kPairs, int kRows>
-void value_columns(const float* weights, const float* rescale, const ValueRange& at, float* out) {
-  int64_t c = 0;
-  for (; c + kTileVectors * kWidth <= at.width; c += kTileVectors * kWidth) {
-    value_tile<kPairs, kRows, kTileVectors>(weights, rescale, at.values + c, at.width, at.begin,
-                                            at.end, out + c);
-  }
-#if defined(__AVX512F__)
-  for (; c + 2 * kWidth <= at.width; c += 2 * kWidth) {
-    value_tile<kPairs, kRows, 2>(weights, rescale, at.values + c, at.width, at.begin, at.end,
-                                 out + c);
-  }
-#endif
-  for (; c < at.width; c += kWidth) {
-    value_tile<kPairs, kRows, 1>(weights, rescale, at.values + c, at.width, at.begin, at.end,
-                                 out + c);
-  }
-}
-
-template <bool kPairs>
-void value_group(const float* weights, const float* rescale, int64_t rows, const ValueRange& at,
-                 float* out) {
-  constexpr int64_t kWeightLanes = kPairs ? kBlockKeys / 2 : kBlockKeys;
-  if (rows == kGroupRows) {
-    return value_columns<kPairs, kGroupRows>(weights, rescale, at, out);
-  }
-  int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    value_columns<kPairs, 4>(weights + r * kWeightLanes, rescale + r, at, out + r * at.width);
-  }
-  for (; r + 2 <= rows; r += 2) {
-    value_columns<kPairs, 2>(weights + r * kWeightLanes, rescale + r, at, out + r * at.width);
-  }
-  if (r < rows) {
-    value_columns<kPairs, 1>(weights + r * kWeightLanes, rescale + r, at, out + r * at.width);
-  }
-}
-
-// --- softmax -------------------------------------------------------------------------------------
-
-inline float largest_lane(VecF v) {
-#if defined(__AVX512F__)
-  return _mm512_reduce_max_ps((__m512)v);
-#else
-  float lanes[kWidth];
-  store(lanes, v);
-  float found = lanes[0];
-  for (int i = 1; i < kWidth; ++i) found = found > lanes[i] ? found : lanes[i];
-  return found;
-#endif
-}
-
-// Lanes of v whose bits are set, -infinity elsewhere.
-inline VecF keep_lanes(VecF v, uint64_t bits) {
-#if defined(__AVX512F__)
-  return (VecF)_mm512_mask_mov_ps(_mm512_set1_ps(-__builtin_inff()),
-                                  static_cast<__mmask16>(bits & 0xFFFF), (__m512)v);
-#else
-  VecI lane;
-  for (int i = 0; i < kWidth; ++i) lane[i] = 1 << i;
-  const VecI kept = (lane & static_cast<int32_t>(bits & 0xFFFF)) != 0;
-  return kept ? v : VecF{} - __builtin_inff();
-#endif
-}
-
-template <bool kPairs>
-inline void store_weights(float* row, int vector, VecF weights) {
-#if defined(__AVX512BF16__)
-  if constexpr (kPairs) {
-    return store(reinterpret_cast<BFloat16*>(row) + vector * kWidth, weights);
-  }
-#endif
-  store(row + vector * kWidth, weights);
-}
-
-// What one block does to the state of a group of rows.
-struct GroupScores {
-  float* scores;             // [rows][64]
-  float* weights;            // out
-  float* rescale;            // out: exp(old maximum - new maximum)
-  const uint64_t* bits;      // kept keys per row, or null for all
-  const float* drop;         // factor per weight [rows][64], or null
-  const float* value_scale;  // factor per key [64], or null
-  float scale;               // of the scores
-  int begin, end;            // vectors
-};
-
-template <bool kPairs>
-void softmax_row(const GroupScores& group, int64_t r, float max, float* sum) {
-  constexpr int64_t kWeightLanes = kPairs ? kBlockKeys / 2 : kBlockKeys;
-  const float* scores = group.scores + r * kBlockKeys;
-  float* weights = group.weights + r * kWeightLanes;
-  const VecF highest = splat(&max);
-  VecF parts[4] = {};
-  for (int v = group.begin; v < group.end; ++v) {
-    VecF p = exp(load(scores + v * kWidth) - highest);
-    parts[v % 4] += p;
-    if (group.drop != nullptr) p *= load(group.drop + r * kBlockKeys + v * kWidth);
-    if (group.value_scale != nullptr) p *= load(group.value_scale + v * kWidth);
-    store_weights<kPairs>(weights, v, p);
-  }
-  const VecF added = (parts[0] + parts[1]) + (parts[2] + parts[3]);
-  store(sum, fused_multiply_add(load(sum), splat(group.rescale + r), added));
-}
-
-template <bool kPairs>
-void softmax_group(const GroupScores& group, int64_t rows, float* max, float* sum) {
-  float change[round_up(kGroupRows, kWidth)] = {}, highest[kGroupRows];
-  for (int64_t r = 0; r < rows; ++r) {
-    float* scores = group.scores + r * kBlockKeys;
-    VecF largest = VecF{} + kLowest;
-    for (int v = group.begin; v < group.end; ++v) {
-      VecF z = load(scores + v * kWidth) * group.scale;
-      if (group.bits != nullptr) z = keep_lanes(z, group.bits[r] >> (v * kWidth));
-      largest = maximum(largest, z);
-      store(scores + v * kWidth, z);
-    }
-    const float found = largest_lane(largest);
-    highest[r] = max[r] > found ? max[r] : found;
-    change[r] = max[r] - highest[r];
-  }
-  for (int64_t r = 0; r < rows; r += kWidth) {
-    store(change + r, exp(load(change + r)));
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    group.rescale[r] = change[r];
-    softmax_row<kPairs>(group, r, highest[r], sum + r * kWidth);
-    max[r] = highest[r];
-  }
 }
 
 // --- states --------------------------------------------------------------------------------------
@@ -288,7 +117,7 @@ inline void merge(const RowState& total, const RowState& span, int64_t rows, int
     float factors[kWidth] = {};
     factors[0] = a - highest;
     factors[1] = b - highest;
-    store(factors, exp(load(factors)));
+    store(factors, power_of_two(load(factors)));
     const VecF keep = splat(factors), add = splat(factors + 1);
     float* sum = total.sum + r * kWidth;
     store(sum, fused_multiply_add(load(span.sum + r * kWidth), add, load(sum) * keep));
@@ -309,7 +138,7 @@ inline void begin_total(const AttentionArgs& args, const Tile& tile, const RowSt
   for (int64_t r = 0; r < tile.rows(); ++r) {
     const float sink = args.sinks[tile.head(r)];
     if (sink < kLowest) continue;
-    total.max[r] = sink;
+    total.max[r] = sink * kLog2E;
     total.sum[r * kWidth] = 1.0f;
   }
 }
@@ -337,14 +166,15 @@ void write_rows(const AttentionArgs& args, const Tile& tile, const RowState& tot
     const int64_t row = args.cu_seqlens_q != nullptr
                             ? head * args.cu_seqlens_q[args.num_sequences] + token
                             : (tile.sequence * args.num_heads + head) * args.num_queries + token;
-    args.lse[row] = empty ? -__builtin_inff() : total.max[r] + __builtin_logf(sum);
+    args.lse[row] = empty ? -__builtin_inff() : total.max[r] * kLn2 + __builtin_logf(sum);
   }
 }
 
 // --- a tile --------------------------------------------------------------------------------------
 
 template <bool kPairs, class T>
-void load_queries(const AttentionArgs& args, const Tile& tile, float* q, int64_t stride) {
+void load_queries(const AttentionArgs& args, const Tile& tile, float* q) {
+  const int64_t stride = round_up(lanes_of<kPairs>(args.head_dim), kWidth);
   const HeadStrides& at = args.q_strides;
   for (int64_t r = 0; r < tile.rows(); ++r) {
     const T* from = static_cast<const T*>(args.q) + tile.sequence * at.batch +
@@ -404,21 +234,21 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
                     .weights = space.weights,
                     .rescale = rescale,
                     .bits = is_full ? nullptr : bits.rows,
-                    .drop = args.dropout > 0 ? drop : nullptr,
-                    .value_scale = scales != nullptr ? scales->v : nullptr,
-                    .scale = args.scale,
+                    .factors = args.dropout > 0 ? drop : (scales != nullptr ? scales->v : nullptr),
+                    .factor_stride = args.dropout > 0 ? kBlockKeys : 0,
+                    .unit = args.scale * kLog2E,
                     .begin = static_cast<int>(begin / kWidth),
                     .end = static_cast<int>((end + kWidth - 1) / kWidth)};
   score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth, group.begin,
                       group.end, space.scores);
-  if (shapes_scores(args) || scales != nullptr) {
+  if (shapes_scores(args) || scales != nullptr || !(group.unit > 0)) {
     for (int64_t r = 0; r < rows; ++r) {
       const ScoreRow row{tile.sequence, tile.head(first + r), tile.query(first + r),
                          position_of(rules, tile.query(first + r)), key_begin};
       shape_scores(args, row, scales != nullptr ? scales->k : nullptr, group.begin, group.end,
                    rules.num_keys, space.scores + r * kBlockKeys);
     }
-    group.scale = 1.0f;
+    group.unit = kLog2E;
   }
   for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
     const int64_t row = tile.sequence * args.num_heads + tile.head(first + r);
@@ -430,48 +260,71 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
   value_group<kPairs>(space.weights, rescale, rows, values, space.span.out + first * width);
 }
 
-// Keys [begin, end) of one span, end not beyond the last key; leaves the result in space.span.
+inline RowState state_from(const RowState& state, int64_t row, int64_t width) {
+  return {state.max + row, state.sum + row * kWidth, state.out + row * width};
+}
+
+// The part of the rows from `row` on.
+template <bool kPairs>
+Workspace rows_from(Workspace space, const AttentionArgs& args, int64_t row) {
+  space.q += row * round_up(lanes_of<kPairs>(args.head_dim), kWidth);
+  space.span = state_from(space.span, row, round_up(args.value_dim, kWidth));
+  return space;
+}
+
+// Keys [begin, end) of one span, end not beyond the last key, for the tile of num_parts key/value
+// heads from the first on, whose rows follow each other; leaves the result in space.span.
 template <bool kPairs, class KV, class Source>
-void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
-                 const Source& source, const Workspace& space, int64_t begin, int64_t end) {
-  const void *k_rows[kBlockKeys], *v_rows[kBlockKeys];
-  const void *k_next[kBlockKeys], *v_next[kBlockKeys];
+void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& first_tile,
+                 int64_t num_parts, const Source& source, const Workspace& space, int64_t begin,
+                 int64_t end) {
+  const int64_t group = args.num_heads / args.num_kv_heads, rows = first_tile.rows();
+  const int64_t query_end = first_tile.query_begin + first_tile.num_queries;
+  clear(space.span, rows * num_parts, round_up(args.value_dim, kWidth));
+  const BlockHeads heads{
+      .first = first_tile.kv_head,
+      .count = num_parts,
+      .k_bytes = source.k_head_bytes,
+      .v_bytes = source.v_head_bytes,
+      .packed_keys = round_up(lanes_of<kPairs>(args.head_dim), kWidth) * kBlockKeys,
+      .packed_values = kBlockKeys * round_up(args.value_dim, kWidth),
+      .are_neighbours = source.heads_are_neighbours()};
+  BlockRows block;
   BlockScales scales;
-  const int64_t query_end = tile.query_begin + tile.num_queries;
   for (int64_t key = begin; key < end; key += kBlockKeys) {
     const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
-    const BlockKind kind = block_kind(rules, tile.query_begin, query_end, key, key + count);
+    const BlockKind kind = block_kind(rules, first_tile.query_begin, query_end, key, key + count);
     if (kind == BlockKind::kSkip) continue;
-    const int64_t after = left - count < kBlockKeys ? left - count : kBlockKeys;
-    for (int64_t j = 0; j < kBlockKeys; ++j) k_next[j] = v_next[j] = nullptr;
-    source.rows(key, count, k_rows, v_rows);
-    source.rows(key + kBlockKeys, after, k_next, v_next);
-    pack_keys<kPairs, KV>(k_rows, k_next, count, args.head_dim, space.keys);
-    pack_values<kPairs, KV>(v_rows, v_next, count, args.value_dim, space.values);
-    if constexpr (Source::kScaled) source.scales(key, count, scales.k, scales.v);
     const bool is_full = kind == BlockKind::kFull && count == kBlockKeys;
-    for (int64_t first = 0; first < tile.rows(); first += kGroupRows) {
-      attend_group<kPairs>(args, rules, tile, space, first, key, is_full,
-                           Source::kScaled ? &scales : nullptr);
+    source.fill(key, count, left - count < kWidth ? left - count : kWidth, block);
+    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.keys, space.values);
+    for (int64_t part = 0; part < num_parts; ++part) {
+      const Tile tile = next_head(first_tile, part, group);
+      Workspace mine = rows_from<kPairs>(space, args, part * rows);
+      mine.keys += part * heads.packed_keys;
+      mine.values += part * heads.packed_values;
+      if constexpr (Source::kScaled) source.scales(tile.kv_head, key, count, scales.k, scales.v);
+      for (int64_t row = 0; row < rows; row += kGroupRows) {
+        attend_group<kPairs>(args, rules, tile, mine, row, key, is_full,
+                             Source::kScaled ? &scales : nullptr);
+      }
     }
   }
 }
 
+// All keys for the queries of a tile.
 template <bool kPairs, class T, class KV, class Source>
 void attend_tile(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
                  const Source& source, const Workspace& space) {
   const int64_t width = round_up(args.value_dim, kWidth);
   const int64_t query_end = tile.query_begin + tile.num_queries;
-  load_queries<kPairs, T>(args, tile, space.q, round_up(lanes_of<kPairs>(args.head_dim), kWidth));
+  load_queries<kPairs, T>(args, tile, space.q);
   begin_total(args, tile, space.total, width);
   for (int64_t begin = 0; begin < rules.num_keys; begin += kSpanKeys) {
     const int64_t left = rules.num_keys - begin;
     const int64_t end = begin + (left < kSpanKeys ? left : kSpanKeys);
-    const bool skips = !rules.segment_ids && block_kind(rules, tile.query_begin, query_end, begin,
-                                                        end) == BlockKind::kSkip;
-    if (skips) continue;
-    clear(space.span, tile.rows(), width);
-    attend_span<kPairs, KV>(args, rules, tile, source, space, begin, end);
+    if (block_kind(rules, tile.query_begin, query_end, begin, end) == BlockKind::kSkip) continue;
+    attend_span<kPairs, KV>(args, rules, tile, 1, source, space, begin, end);
     merge(space.total, space.span, tile.rows(), width);
   }
   write_rows<T>(args, tile, space.total, width);

@@ -10,6 +10,30 @@
 
 namespace llmcore::cpu::LLMCORE_ISA {
 
+// 2^x for x < 2. Error below 1.1 ulp; 0 below -126, so there is no subnormal result; a NaN stays a
+// NaN. Method: x = n + r with 0 <= r <= 1, a minimax polynomial of degree 6 in r (error 2^-28).
+inline VecF power_of_two(VecF x) {
+  constexpr float kCoefficients[] = {2.161291632e-4f,
+                                     1.246784581e-3f,
+                                     9.675451554e-3f,
+                                     5.548528209e-2f,
+                                     2.402293086e-1f,
+                                     6.931470633e-1f,
+                                     1.0f};
+#if defined(__AVX512F__)
+  const VecF r = (VecF)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  const __mmask16 kept = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
+  return (VecF)_mm512_maskz_scalef_ps(kept, (__m512)polynomial(r, kCoefficients), (__m512)x);
+#else
+  const VecF lowest = broadcast(-126.0f), clamped = maximum(lowest, x);
+  const VecF shifted = (clamped - 0.5f) + kRoundingShift;
+  const VecF r = clamped - (shifted - kRoundingShift);
+  const VecI exponent = (VecI)shifted - (VecI)broadcast(kRoundingShift);
+  const VecF scaled = polynomial(r, kCoefficients) * (VecF)((exponent + 127) << 23);
+  return x < lowest ? VecF{} : scaled;
+#endif
+}
+
 // One query of one head against the block of keys at key_begin.
 struct ScoreRow {
   int64_t sequence;

@@ -133,6 +133,18 @@ inline VecF load(const Int8* p) {
 #endif
 }
 
+// kWidth lanes from the start of a row that has them all.
+template <bool kPairs, class T>
+inline VecF load_whole_lanes(const T* row) {
+#if defined(__AVX512BF16__)
+  if constexpr (kPairs && sizeof(T) == 2) return load(reinterpret_cast<const float*>(row));
+  if constexpr (kPairs && sizeof(T) == 1) {
+    return (VecF)_mm512_cvtne2ps_pbh((__m512)load(row + kWidth), (__m512)load(row));
+  }
+#endif
+  return load(row);
+}
+
 // kWidth lanes from channel `at` on of a row of `count` channels; zeros beyond them.
 template <bool kPairs, class T>
 inline VecF load_lanes(const T* row, int64_t at, int64_t count) {
@@ -165,76 +177,132 @@ constexpr int64_t lanes_of(int64_t channels) {
   return kPairs ? (channels + 1) / 2 : channels;
 }
 
+// A row of 64 weights.
+template <bool kPairs>
+constexpr int64_t weight_lanes() {
+  return lanes_of<kPairs>(kBlockKeys);
+}
+
 constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// The next block of rows, asked for while this one is read.
-inline void prefetch_row(const void* row, int64_t num_bytes) {
-  for (int64_t at = 0; at < num_bytes; at += 64) {
-    __builtin_prefetch(static_cast<const char*>(row) + at, 0, 2);
+// Where the tokens of one block lie: the first key/value head of each. `ahead` keys of the next
+// block are known too.
+struct BlockRows {
+  const char* k[kBlockKeys + kWidth];
+  const char* v[kBlockKeys];
+  int64_t count;
+  int64_t ahead;
+};
+
+template <bool kPairs, bool kWhole, class T>
+inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there, int64_t lane,
+                          int64_t channels, bool fetches, float* to) {
+  VecF tile[kWidth];
+#pragma GCC unroll 16
+  for (int j = 0; j < kWidth; ++j) {
+    if constexpr (kWhole) {
+      const int64_t at = offset + lane * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T));
+      tile[j] = load_whole_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + at));
+      // The next kWidth tokens, read next: hardware does not follow that many short streams.
+      if (fetches) __builtin_prefetch(rows[j + kWidth] + at, 0, 2);
+    } else {
+      tile[j] = j < there ? load_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + offset), lane,
+                                               channels)
+                          : VecF{};
+    }
+  }
+  transpose_lanes(tile);
+  const int64_t left = lanes_of<kPairs>(channels) - lane;
+  if (kWhole || left >= kWidth) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kWidth; ++j) store(to + j * kBlockKeys, tile[j]);
+  } else {
+    for (int j = 0; j < left; ++j) store(to + j * kBlockKeys, tile[j]);
   }
 }
 
-// Keys beyond `count` are packed as zeros up to the next vector and left as they are from there.
+// The tokens of `rows` [key, key + kWidth), of which those below `count` exist; `offset` is that of
+// the head in bytes. Missing ones are packed as zeros.
 template <bool kPairs, class T>
-void pack_keys(const void* const* rows, const void* const* next, int64_t count, int64_t channels,
+void pack_keys(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
                float* packed) {
-  const int64_t depth = lanes_of<kPairs>(channels);
-  for (int64_t key = 0; key < count; key += kWidth) {
-    const int64_t there = count - key < kWidth ? count - key : kWidth;
-    for (int64_t j = key; j < key + there; ++j) {
-      if (next[j] != nullptr) prefetch_row(next[j], channels * static_cast<int64_t>(sizeof(T)));
-    }
-    for (int64_t i = 0; i < depth; i += kWidth) {
-      VecF tile[kWidth];
-#pragma GCC unroll 16
-      for (int j = 0; j < kWidth; ++j) {
-        tile[j] = j < there ? load_lanes<kPairs>(static_cast<const T*>(rows[key + j]), i, channels)
-                            : VecF{};
-      }
-      transpose_lanes(tile);
-      const int64_t lanes = depth - i < kWidth ? depth - i : kWidth;
-      float* to = packed + i * kBlockKeys + key;
-      if (lanes == kWidth) {
-#pragma GCC unroll 16
-        for (int j = 0; j < kWidth; ++j) store(to + j * kBlockKeys, tile[j]);
-      } else {
-        for (int j = 0; j < lanes; ++j) store(to + j * kBlockKeys, tile[j]);
-      }
-    }
+  const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
+  const int64_t there = rows.count - key;
+  const bool fetches = key + 2 * kWidth <= rows.count + rows.ahead;
+  int64_t i = 0;
+  for (; there >= kWidth && i + kWidth <= whole; i += kWidth) {
+    pack_key_tile<kPairs, true, T>(rows.k + key, offset, there, i, channels, fetches,
+                                   packed + i * kBlockKeys + key);
+  }
+  for (; i < depth; i += kWidth) {
+    pack_key_tile<kPairs, false, T>(rows.k + key, offset, there, i, channels, fetches,
+                                    packed + i * kBlockKeys + key);
   }
 }
 
-// Two rows of values as lanes of pairs; `second` may be absent.
-template <class T>
+// Two rows of values as lanes of pairs. Exact: both came from bfloat16 or from int8.
 inline VecF interleave(VecF first, VecF second) {
-#if defined(__AVX512BF16__)
-  // Exact: both came from bfloat16 or from int8.
   return (VecF)(((VecU)first >> 16) | ((VecU)second & 0xFFFF0000u));
-#else
-  return first + second;  // not used without the dot instruction
-#endif
 }
 
+// One step: the token `key`, or with pairs also the next, zeros if there is none.
 template <bool kPairs, class T>
-void pack_values(const void* const* rows, const void* const* next, int64_t count, int64_t channels,
+void pack_values(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
                  float* packed) {
-  const int64_t width = round_up(channels, kWidth);
-  constexpr int64_t kStep = kPairs ? 2 : 1;
-  for (int64_t key = 0; key < count; key += kStep) {
-    float* to = packed + key / kStep * width;
-    for (int64_t j = key; j < key + kStep && j < count; ++j) {
-      if (next[j] != nullptr) prefetch_row(next[j], channels * static_cast<int64_t>(sizeof(T)));
+  float* to = packed + key / (kPairs ? 2 : 1) * round_up(channels, kWidth);
+  const T* first = reinterpret_cast<const T*>(rows.v[key] + offset);
+  const bool has_second = kPairs && key + 1 < rows.count;
+  const T* second = has_second ? reinterpret_cast<const T*>(rows.v[key + 1] + offset) : first;
+  int64_t c = 0;
+  for (; c + kWidth <= channels; c += kWidth) {
+    VecF v = load(first + c);
+    if constexpr (kPairs) v = interleave(v, has_second ? load(second + c) : VecF{});
+    store(to + c, v);
+  }
+  if (c < channels) {
+    VecF v = load_tail(first + c, channels - c);
+    if constexpr (kPairs) {
+      v = interleave(v, has_second ? load_tail(second + c, channels - c) : VecF{});
     }
-    const T* first = static_cast<const T*>(rows[key]);
-    const T* second = kPairs && key + 1 < count ? static_cast<const T*>(rows[key + 1]) : nullptr;
-    for (int64_t c = 0; c < width; c += kWidth) {
-      VecF v = load_lanes<false>(first, c, channels);
-      if constexpr (kPairs) {
-        v = interleave<T>(v, second != nullptr ? load_lanes<false>(second, c, channels) : VecF{});
-      }
-      store(to + c, v);
+    store(to + c, v);
+  }
+}
+
+// Heads of one block: how far apart they are, in bytes, and their packed keys and values, in
+// floats.
+struct BlockHeads {
+  int64_t first, count;
+  int64_t k_bytes, v_bytes;
+  int64_t packed_keys, packed_values;
+  bool are_neighbours;  // in memory: then a token's heads are read before the next token
+};
+
+// Packs all heads of a block, in the order in which memory holds them. Keys beyond the block's
+// count are zeros up to the next vector.
+template <bool kPairs, class T>
+void pack_block(const BlockRows& rows, const BlockHeads& heads, int64_t head_dim, int64_t value_dim,
+                float* keys, float* values) {
+  const auto pack_k = [&](int64_t key, int64_t h) {
+    pack_keys<kPairs, T>(rows, key, (heads.first + h) * heads.k_bytes, head_dim,
+                         keys + h * heads.packed_keys);
+  };
+  const auto pack_v = [&](int64_t key, int64_t h) {
+    pack_values<kPairs, T>(rows, key, (heads.first + h) * heads.v_bytes, value_dim,
+                           values + h * heads.packed_values);
+  };
+  constexpr int64_t kStep = kPairs ? 2 : 1;
+  const int64_t outer = heads.are_neighbours ? 1 : heads.count;
+  const int64_t inner = heads.are_neighbours ? heads.count : 1;
+  for (int64_t g = 0; g < outer; ++g) {
+    for (int64_t key = 0; key < rows.count; key += kWidth) {
+      for (int64_t h = g; h < g + inner; ++h) pack_k(key, h);
+    }
+  }
+  for (int64_t g = 0; g < outer; ++g) {
+    for (int64_t key = 0; key < rows.count; key += kStep) {
+      for (int64_t h = g; h < g + inner; ++h) pack_v(key, h);
     }
   }
 }
@@ -264,11 +332,10 @@ void score_tile(const float* q, int64_t q_stride, const float* keys, int64_t dep
 }
 
 // out[r][c] = out[r][c] * rescale[r] + sum_j weights[r][j] values[j][c] for kVectors vectors of c
-// and steps [begin, end): a row of weights is kWeightLanes lanes.
+// and steps [begin, end): a row of weights is weight_lanes<kPairs>() lanes.
 template <bool kPairs, int kRows, int kVectors>
 void value_tile(const float* weights, const float* rescale, const float* values, int64_t width,
                 int64_t begin, int64_t end, float* out) {
-  constexpr int64_t kWeightLanes = kPairs ? kBlockKeys / 2 : kBlockKeys;
   VecF sums[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
@@ -282,7 +349,7 @@ void value_tile(const float* weights, const float* rescale, const float* values,
     for (int c = 0; c < kVectors; ++c) v[c] = load(values + j * width + c * kWidth);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
-      const VecF weight = splat(weights + r * kWeightLanes + j);
+      const VecF weight = splat(weights + r * weight_lanes<kPairs>() + j);
 #pragma GCC unroll 4
       for (int c = 0; c < kVectors; ++c) {
         sums[r][c] = multiply_add<kPairs>(v[c], weight, sums[r][c]);
