@@ -16,7 +16,7 @@ Q, K, V, BIAS, SINKS, CU_SEQLENS_Q = 0, 1, 2, 4, 8, 9
 NUM_TENSORS, NUM_ARGUMENTS = 11, 20
 
 
-def _out_shape(q: Tensor, v: Tensor) -> list[int]:
+def _out_shape(q: Tensor, v: Tensor) -> list[int | torch.SymInt]:
     return [*q.shape[:-1], v.shape[-1]]
 
 
