@@ -73,6 +73,7 @@ struct Workspace {
   float* q;        // [rows][depth] lanes
   float* keys;     // [key/value heads][depth][64]
   float* values;   // [key/value heads][64][width]
+  float* scales;   // [key/value heads][keys, values][64], of an int8 cache
   float* scores;   // [kGroupRows][64]
   float* weights;  // [kGroupRows][64], or as many pairs
   RowState span;
@@ -94,6 +95,7 @@ Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, in
   space.q = take(rows * depth);
   space.keys = take(parts * depth * kBlockKeys);
   space.values = take(parts * kBlockKeys * width);
+  space.scales = take(parts * 2 * kBlockKeys);
   space.scores = take(kGroupRows * kBlockKeys);
   space.weights = take(kGroupRows * kBlockKeys);
   space.span = {take(rows), take(rows * kWidth), take(rows * width)};
@@ -206,11 +208,6 @@ inline GroupBits group_bits(const PairRules& rules, const Tile& tile, int64_t fi
   return found;
 }
 
-struct BlockScales {
-  float k[kBlockKeys];
-  float v[kBlockKeys];
-};
-
 // Vectors of a block that hold its kept keys, and the keys themselves.
 struct KeyRange {
   int64_t begin, end;
@@ -240,11 +237,12 @@ inline float shape_group(const AttentionArgs& args, const PairRules& rules, cons
   return kLog2E;
 }
 
-// One group of rows meets the packed block at key_begin.
+// One group of rows meets the packed block at key_begin. `scales` of keys and values still to be
+// multiplied in, or null.
 template <bool kPairs>
 void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
                   const Workspace& space, int64_t first, int64_t key_begin, bool is_full,
-                  const BlockScales* scales) {
+                  const float* scales) {
   const int64_t left = tile.rows() - first, rows = left < kGroupRows ? left : kGroupRows;
   KeyRange keys{0, kBlockKeys};
   GroupBits bits{};
@@ -258,15 +256,15 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
   const int64_t width = round_up(args.value_dim, kWidth);
   score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth,
                       keys.first_vector(), keys.end_vector(), space.scores);
-  const float unit = shape_group(args, rules, tile, first, rows, key_begin, keys,
-                                 scales != nullptr ? scales->k : nullptr, space.scores);
+  const float unit =
+      shape_group(args, rules, tile, first, rows, key_begin, keys, scales, space.scores);
   float rescale[round_up(kGroupRows, kWidth)];
   alignas(64) float drop[kGroupRows * kBlockKeys];
   for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
     const int64_t row = tile.sequence * args.num_heads + tile.head(first + r);
     dropout_factors(args, row, tile.query(first + r), key_begin, drop + r * kBlockKeys);
   }
-  const float* factors = scales != nullptr ? scales->v : nullptr;  // int8 has no dropout
+  const float* factors = scales != nullptr ? scales + kBlockKeys : nullptr;  // int8 has no dropout
   const GroupScores group{.scores = space.scores,
                           .weights = space.weights,
                           .rescale = rescale,
@@ -312,23 +310,27 @@ void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& 
       .packed_values = kBlockKeys * round_up(args.value_dim, kWidth),
       .are_neighbours = source.heads_are_neighbours()};
   BlockRows block;
-  BlockScales scales;
   for (int64_t key = begin; key < end; key += kBlockKeys) {
     const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
     const BlockKind kind = block_kind(rules, first_tile.query_begin, query_end, key, key + count);
     if (kind == BlockKind::kSkip) continue;
     const bool is_full = kind == BlockKind::kFull && count == kBlockKeys;
     source.fill(key, count, left - count < kWidth ? left - count : kWidth, block);
-    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.keys, space.values);
+    for (int64_t part = 0; part < num_parts && Source::kScaled; ++part) {
+      float* scales = space.scales + part * 2 * kBlockKeys;
+      source.scales(first_tile.kv_head + part, key, count, scales, scales + kBlockKeys);
+    }
+    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.scales, space.keys,
+                           space.values);
     for (int64_t part = 0; part < num_parts; ++part) {
       const Tile tile = next_head(first_tile, part, group);
       Workspace mine = rows_from<kPairs>(space, args, part * rows);
       mine.keys += part * heads.packed_keys;
       mine.values += part * heads.packed_values;
-      if constexpr (Source::kScaled) source.scales(tile.kv_head, key, count, scales.k, scales.v);
+      const float* scales = space.scales + part * 2 * kBlockKeys;
       for (int64_t row = 0; row < rows; row += kGroupRows) {
         attend_group<kPairs>(args, rules, tile, mine, row, key, is_full,
-                             Source::kScaled ? &scales : nullptr);
+                             Source::kScaled && kPairs ? scales : nullptr);
       }
     }
   }

@@ -16,8 +16,8 @@ Q, K, V, BIAS, SINKS, CU_SEQLENS_Q = 0, 1, 2, 4, 8, 9
 NUM_TENSORS, NUM_ARGUMENTS = 11, 20
 
 
-def _out_shape(q: Tensor, v: Tensor) -> list[int]:
-    return [*q.shape[:-1], v.shape[-1]]
+def _out_shape(q: Tensor, v: Tensor) -> Any:
+    return [*q.shape[:-1], v.shape[-1]]  # symbolic while tracing
 
 
 def _fake(*args: Any) -> tuple[Tensor, Tensor]:

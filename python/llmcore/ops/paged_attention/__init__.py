@@ -69,7 +69,7 @@ def paged_attention(
         KernelUnavailable: the forced backend has no kernel for this device.
 
     Numerics: the bits of `attention` over the same keys, whatever the page size, the batch and the
-    chunking. An int8 key's score is scaled after the product.
+    chunking; float32 queries also over the multiplied-out keys of an int8 cache.
     Source: Kwon et al. 2023, arXiv:2309.06180.
     """
     if spec.dropout > 0:
