@@ -4,10 +4,13 @@
 #pragma once
 
 #include "ops/attention.h"
+#include "ops/paged_attention.h"
 #include "ops/rms_norm.h"
 
 #define LLMCORE_FOR_EACH_KERNEL(X)             \
   X(attention, AttentionArgs)                  \
   X(attention_backward, AttentionBackwardArgs) \
+  X(paged_attention, PagedAttentionArgs)       \
+  X(append_to_cache, AppendToCacheArgs)        \
   X(rms_norm, RmsNormArgs)                     \
   X(rms_norm_backward, RmsNormBackwardArgs)

@@ -4,8 +4,11 @@ from typing import Any
 
 from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
+from llmcore.ops.append_to_cache import BACKENDS as APPEND_TO_CACHE
 from llmcore.ops.attention import BACKENDS as ATTENTION
+from llmcore.ops.attention_packed import BACKENDS as ATTENTION_PACKED
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
+from llmcore.ops.paged_attention import BACKENDS as PAGED_ATTENTION
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.sampling import BACKENDS as SAMPLE
@@ -16,6 +19,9 @@ _TABLES = {
     "rope": ROPE,
     "swiglu": SWIGLU,
     "attention": ATTENTION,
+    "attention_packed": ATTENTION_PACKED,
+    "paged_attention": PAGED_ATTENTION,
+    "append_to_cache_": APPEND_TO_CACHE,
     "cross_entropy": CROSS_ENTROPY,
     "adamw_": ADAMW,
     "sample": SAMPLE,

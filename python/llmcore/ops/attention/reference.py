@@ -52,9 +52,7 @@ def attention_reference(
     probs = probs[..., : k.shape[1]]
     if spec.dropout > 0:
         shape = (probs.shape[0], probs.shape[1], probs.shape[2], probs.shape[3])
-        factors = dropout_factors(
-            shape, spec.dropout, dropout_seed, first_sequence=first_sequence
-        )
+        factors = dropout_factors(shape, spec.dropout, dropout_seed, first_sequence=first_sequence)
         probs = probs * factors.to(probs)
     return torch.einsum("bhts,bshd->bthd", probs, values).to(q.dtype)
 
