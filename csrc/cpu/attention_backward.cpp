@@ -1,11 +1,11 @@
 // See ops/attention.h.
 //
-// Work is cut into units: one block of 64 keys of a (sequence, key/value head). A unit walks the
-// tiles of 64 queries that keep any of its keys, recomputes their probabilities from q, k and lse,
-// and adds to dk and dv, which it alone owns, and to the queries' dq, which units share. The shares
-// of dq are added in the order of the blocks: a unit waits for its turn at a tile. So no result
-// depends on the number of threads, and dq needs no copy per thread. Units are taken in an order in
-// which every unit waits only for units taken before it.
+// Work is cut into units: a strip of 64 to 256 keys of a (sequence, key/value head). A unit walks
+// the tiles of 64 queries that keep any of its keys, recomputes their probabilities from q, k and
+// lse, and adds to dk and dv, which it alone owns, and to the queries' dq, which units share. The
+// shares of dq are added in the order of the strips: a unit waits for its turn at a tile. So no
+// result depends on the number of threads, and dq needs no copy per thread. Units are taken in an
+// order in which every unit waits only for units taken before it.
 #include "ops/attention_backward.h"
 
 #include "cpu/attention_gradient_block.h"
@@ -44,7 +44,7 @@ template <class T>
 void prepare_tile(const Problem& problem, const Sequence& sequence, int64_t tile) {
   const AttentionArgs& forward = problem.forward;
   const Tile queries = query_tile(sequence, tile);
-  const int64_t first = next_kept_block(sequence, tile, 0);
+  const int64_t first = next_kept_strip(sequence, tile, 0);
   for (int64_t h = 0; h < forward.num_heads; ++h) {
     const int64_t row = sequence.first_row + h * sequence.row_stride + queries.begin;
     float* delta = problem.scratch + problem.at.delta + row;
@@ -68,32 +68,42 @@ void prepare_tile(const Problem& problem, const Sequence& sequence, int64_t tile
 
 // --- units ---------------------------------------------------------------------------------------
 
+int64_t most_strips(const Problem& problem) {
+  const int64_t batch = problem.forward.num_sequences;
+  const bool packed = problem.forward.cu_seqlens_k != nullptr;
+  int64_t most = 0;
+  for (int64_t b = 0; b < (packed ? batch : at_most(batch, 1)); ++b) {
+    most = at_least(most, sequence_of(problem, b).num_strips());
+  }
+  return most;
+}
+
 // Streams are (sequence, key/value head), or sets of them that share a bias gradient. As many of
-// them as there are workers are processed at a time, block by block, so that workers seldom meet in
+// them as there are workers are processed at a time, strip by strip, so that workers seldom meet in
 // one stream and a stream stays in the cache.
 template <class Math>
 void run_units(const Problem& problem, int64_t index) {
   const AttentionArgs& forward = problem.forward;
   const int64_t batch_streams = problem.merges_batch ? 1 : forward.num_sequences;
   const int64_t head_streams = problem.merges_heads ? 1 : forward.num_kv_heads;
-  const int64_t streams = batch_streams * head_streams, blocks = problem.max_blocks();
+  const int64_t streams = batch_streams * head_streams, strips = most_strips(problem);
   const int64_t lanes = at_most(problem.args.num_threads, streams);
   auto* next = reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit);
   Worker worker = worker_of<Math>(problem, index);
   for (;;) {
     const int64_t unit = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
-    if (unit >= streams * blocks) return;
-    const int64_t first = unit / (lanes * blocks) * lanes;
-    const int64_t left = unit - first * blocks, together = at_most(lanes, streams - first);
-    const int64_t block = left / together, stream = first + left % together;
+    if (unit >= streams * strips) return;
+    const int64_t first = unit / (lanes * strips) * lanes;
+    const int64_t left = unit - first * strips, together = at_most(lanes, streams - first);
+    const int64_t strip = left / together, stream = first + left % together;
     const int64_t batch = stream / head_streams, head = stream % head_streams;
     const int64_t batch_end = problem.merges_batch ? forward.num_sequences : batch + 1;
     const int64_t head_end = problem.merges_heads ? forward.num_kv_heads : head + 1;
     for (int64_t b = batch; b < batch_end; ++b) {
       const Sequence sequence = sequence_of(problem, b);
-      if (block >= sequence.num_blocks()) continue;
+      if (strip >= sequence.num_strips()) continue;
       for (int64_t h = head; h < head_end; ++h) {
-        process_block<Math>(problem, sequence, h, block, worker);
+        process_strip<Math>(problem, sequence, h, strip, worker);
       }
     }
   }

@@ -73,6 +73,7 @@ struct Workspace {
   float* q;        // [rows][depth] lanes
   float* keys;     // [key/value heads][depth][64]
   float* values;   // [key/value heads][64][width]
+  float* scales;   // [key/value heads][keys, values][64], of an int8 cache
   float* scores;   // [kGroupRows][64]
   float* weights;  // [kGroupRows][64], or as many pairs
   RowState span;
@@ -94,6 +95,7 @@ Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, in
   space.q = take(rows * depth);
   space.keys = take(parts * depth * kBlockKeys);
   space.values = take(parts * kBlockKeys * width);
+  space.scales = take(parts * 2 * kBlockKeys);
   space.scores = take(kGroupRows * kBlockKeys);
   space.weights = take(kGroupRows * kBlockKeys);
   space.span = {take(rows), take(rows * kWidth), take(rows * width)};
@@ -206,57 +208,75 @@ inline GroupBits group_bits(const PairRules& rules, const Tile& tile, int64_t fi
   return found;
 }
 
-struct BlockScales {
-  float k[kBlockKeys];
-  float v[kBlockKeys];
+// Vectors of a block that hold its kept keys, and the keys themselves.
+struct KeyRange {
+  int64_t begin, end;
+  int first_vector() const { return static_cast<int>(begin / kWidth); }
+  int end_vector() const { return static_cast<int>((end + kWidth - 1) / kWidth); }
 };
 
-// One group of rows meets the packed block at key_begin.
+// What comes between the products of a group and its softmax; returns the unit of the scores.
+inline float shape_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
+                         int64_t first, int64_t rows, int64_t key_begin, const KeyRange& keys,
+                         const float* key_scale, float* scores) {
+  const float unit = args.scale * kLog2E;
+  const int begin = keys.first_vector(), end = keys.end_vector();
+  for (int64_t r = 0; r < rows && key_scale != nullptr; ++r) {
+    for (int v = begin; v < end; ++v) {
+      float* at = scores + r * kBlockKeys + v * kWidth;
+      store(at, load(at) * load(key_scale + v * kWidth));
+    }
+  }
+  if (!shapes_scores(args) && unit > 0) return unit;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t query = tile.query(first + r);
+    const ScoreRow row{tile.sequence, tile.head(first + r), query, position_of(rules, query),
+                       key_begin};
+    shape_scores(args, row, begin, end, rules.num_keys, scores + r * kBlockKeys);
+  }
+  return kLog2E;
+}
+
+// One group of rows meets the packed block at key_begin. `scales` of keys and values still to be
+// multiplied in, or null.
 template <bool kPairs>
 void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
                   const Workspace& space, int64_t first, int64_t key_begin, bool is_full,
-                  const BlockScales* scales) {
+                  const float* scales) {
   const int64_t left = tile.rows() - first, rows = left < kGroupRows ? left : kGroupRows;
-  int64_t begin = 0, end = kBlockKeys;
+  KeyRange keys{0, kBlockKeys};
   GroupBits bits{};
   if (!is_full) {
     bits = group_bits(rules, tile, first, rows, key_begin);
     if (bits.any == 0) return;
     is_full = bits.all == ~uint64_t{0};
-    begin = __builtin_ctzll(bits.any);
-    end = kBlockKeys - __builtin_clzll(bits.any);
+    keys = {__builtin_ctzll(bits.any), kBlockKeys - __builtin_clzll(bits.any)};
   }
   const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
   const int64_t width = round_up(args.value_dim, kWidth);
+  score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth,
+                      keys.first_vector(), keys.end_vector(), space.scores);
+  const float unit =
+      shape_group(args, rules, tile, first, rows, key_begin, keys, scales, space.scores);
   float rescale[round_up(kGroupRows, kWidth)];
   alignas(64) float drop[kGroupRows * kBlockKeys];
-  GroupScores group{.scores = space.scores,
-                    .weights = space.weights,
-                    .rescale = rescale,
-                    .bits = is_full ? nullptr : bits.rows,
-                    .factors = args.dropout > 0 ? drop : (scales != nullptr ? scales->v : nullptr),
-                    .factor_stride = args.dropout > 0 ? kBlockKeys : 0,
-                    .unit = args.scale * kLog2E,
-                    .begin = static_cast<int>(begin / kWidth),
-                    .end = static_cast<int>((end + kWidth - 1) / kWidth)};
-  score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth, group.begin,
-                      group.end, space.scores);
-  if (shapes_scores(args) || scales != nullptr || !(group.unit > 0)) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const ScoreRow row{tile.sequence, tile.head(first + r), tile.query(first + r),
-                         position_of(rules, tile.query(first + r)), key_begin};
-      shape_scores(args, row, scales != nullptr ? scales->k : nullptr, group.begin, group.end,
-                   rules.num_keys, space.scores + r * kBlockKeys);
-    }
-    group.unit = kLog2E;
-  }
   for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
     const int64_t row = tile.sequence * args.num_heads + tile.head(first + r);
     dropout_factors(args, row, tile.query(first + r), key_begin, drop + r * kBlockKeys);
   }
+  const float* factors = scales != nullptr ? scales + kBlockKeys : nullptr;  // int8 has no dropout
+  const GroupScores group{.scores = space.scores,
+                          .weights = space.weights,
+                          .rescale = rescale,
+                          .bits = is_full ? nullptr : bits.rows,
+                          .factors = args.dropout > 0 ? drop : factors,
+                          .factor_stride = args.dropout > 0 ? kBlockKeys : 0,
+                          .unit = unit,
+                          .begin = keys.first_vector(),
+                          .end = keys.end_vector()};
   softmax_group<kPairs>(group, rows, space.span.max + first, space.span.sum + first * kWidth);
   constexpr int64_t kStep = kPairs ? 2 : 1;
-  const ValueRange values{space.values, width, begin / kStep, (end + kStep - 1) / kStep};
+  const ValueRange values{space.values, width, keys.begin / kStep, (keys.end + kStep - 1) / kStep};
   value_group<kPairs>(space.weights, rescale, rows, values, space.span.out + first * width);
 }
 
@@ -290,23 +310,27 @@ void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& 
       .packed_values = kBlockKeys * round_up(args.value_dim, kWidth),
       .are_neighbours = source.heads_are_neighbours()};
   BlockRows block;
-  BlockScales scales;
   for (int64_t key = begin; key < end; key += kBlockKeys) {
     const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
     const BlockKind kind = block_kind(rules, first_tile.query_begin, query_end, key, key + count);
     if (kind == BlockKind::kSkip) continue;
     const bool is_full = kind == BlockKind::kFull && count == kBlockKeys;
     source.fill(key, count, left - count < kWidth ? left - count : kWidth, block);
-    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.keys, space.values);
+    for (int64_t part = 0; part < num_parts && Source::kScaled; ++part) {
+      float* scales = space.scales + part * 2 * kBlockKeys;
+      source.scales(first_tile.kv_head + part, key, count, scales, scales + kBlockKeys);
+    }
+    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.scales, space.keys,
+                           space.values);
     for (int64_t part = 0; part < num_parts; ++part) {
       const Tile tile = next_head(first_tile, part, group);
       Workspace mine = rows_from<kPairs>(space, args, part * rows);
       mine.keys += part * heads.packed_keys;
       mine.values += part * heads.packed_values;
-      if constexpr (Source::kScaled) source.scales(tile.kv_head, key, count, scales.k, scales.v);
+      const float* scales = space.scales + part * 2 * kBlockKeys;
       for (int64_t row = 0; row < rows; row += kGroupRows) {
         attend_group<kPairs>(args, rules, tile, mine, row, key, is_full,
-                             Source::kScaled ? &scales : nullptr);
+                             Source::kScaled && kPairs ? scales : nullptr);
       }
     }
   }

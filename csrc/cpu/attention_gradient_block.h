@@ -13,8 +13,8 @@ namespace llmcore::cpu::LLMCORE_ISA::gradient {
 
 // What one thread works with; sizes in attention_scratch.cpp.
 struct Worker {
-  float *keys_transposed, *values_transposed, *keys;
-  float *dk, *dv, *dq;
+  float *keys_transposed, *values_transposed, *keys, *dk, *dv;  // of every block of the strip
+  float* dq;
   float *q_left, *q_right, *dout_left, *dout_right;
   ScoreTiles scores;
   float *products, *dproducts;
@@ -24,6 +24,7 @@ struct Worker {
 template <class Math>
 inline Worker worker_of(const Problem& problem, int64_t index) {
   const int64_t width = kTile * problem.at.width, value_width = kTile * problem.at.value_width;
+  const int64_t strip = problem.at.max_strip;
   float* next = problem.scratch + problem.at.workers + index * problem.at.worker_size;
   const auto take = [&next](int64_t floats) {
     float* begin = next;
@@ -31,11 +32,11 @@ inline Worker worker_of(const Problem& problem, int64_t index) {
     return begin;
   };
   Worker worker{};
-  worker.keys_transposed = take(width);
-  worker.values_transposed = take(value_width);
-  worker.keys = take(width);
-  worker.dk = take(width);
-  worker.dv = take(value_width);
+  worker.keys_transposed = take(strip * width);
+  worker.values_transposed = take(strip * value_width);
+  worker.keys = take(strip * width);
+  worker.dk = take(strip * width);
+  worker.dv = take(strip * value_width);
   worker.dq = take(width);
   worker.q_left = take(width);
   worker.q_right = Math::kDepth == 1 ? worker.q_left : take(width);
@@ -71,10 +72,10 @@ inline Band band_of(const PairRules& rules, int64_t query_begin, int64_t key_beg
 // A tile of queries against a block of keys.
 struct Pairs {
   const Sequence* sequence;
-  int64_t tile, block;
+  int64_t tile;
+  int64_t place;  // of the block in the strip
   Tile queries, keys;
   Band band;
-  int64_t next_block;  // of the tile, or -1
   uint64_t kept[kTile];
 
   Span keys_of(int64_t query_begin, int64_t query_end) const {
@@ -93,13 +94,12 @@ inline void set_pairs(Pairs& pairs, const Sequence& sequence, int64_t tile, int6
                       BlockKind kind) {
   pairs.sequence = &sequence;
   pairs.tile = tile;
-  pairs.block = block;
+  pairs.place = block % sequence.strip;
   pairs.queries = query_tile(sequence, tile);
   pairs.keys = key_block(sequence, block);
   const bool full = kind == BlockKind::kFull;
   pairs.band =
       full ? Band{-kTile, kTile} : band_of(sequence.rules, pairs.queries.begin, pairs.keys.begin);
-  pairs.next_block = next_kept_block(sequence, tile, block + 1);
   for (int64_t t = 0; t < kTile; ++t) {
     if (t >= pairs.queries.count) {
       pairs.kept[t] = 0;
@@ -173,14 +173,17 @@ inline void compute_scores(const Problem& problem, const Pairs& pairs, int64_t h
   const float* delta = problem.scratch + problem.at.delta + row;
   const int64_t words = words_of<Math>(forward.head_dim);
   const int64_t value_words = words_of<Math>(forward.value_dim);
+  const float* keys_transposed = worker.keys_transposed + pairs.place * kTile * problem.at.width;
+  const float* values_transposed =
+      worker.values_transposed + pairs.place * kTile * problem.at.value_width;
   for_row_groups(0, pairs.queries.count, [&](int64_t query, auto rows) {
     constexpr int M = decltype(rows)::value;
     const Span keys = pairs.keys_of(query, query + M);
     const int64_t begin = keys.begin / kWidth, end = divide_up(keys.end, kWidth);
-    score_rows<Math, M>(worker.products, worker.q_left + query * kPanel, worker.keys_transposed,
-                        words, begin, end);
-    score_rows<Math, M>(worker.dproducts, worker.dout_left + query * kPanel,
-                        worker.values_transposed, value_words, begin, end);
+    score_rows<Math, M>(worker.products, worker.q_left + query * kPanel, keys_transposed, words,
+                        begin, end);
+    score_rows<Math, M>(worker.dproducts, worker.dout_left + query * kPanel, values_transposed,
+                        value_words, begin, end);
     for (int64_t m = 0; m < M; m += 2) {
       QueryRow both[2];
       for (int64_t r = 0; r < 2; ++r) {
@@ -201,16 +204,21 @@ inline void compute_scores(const Problem& problem, const Pairs& pairs, int64_t h
   });
 }
 
-// Adds the tile's share, in `worker.dq`, in the order of the blocks; the last one rounds to T.
+struct Turn {
+  int64_t strip;
+  int64_t next_strip;  // that the tile keeps anything of, or -1
+};
+
+// Adds the strip's share of a tile, in `worker.dq`, when its turn comes; the last one rounds to T.
 template <class T>
-inline void add_query_gradient(const Problem& problem, const Pairs& pairs, int64_t head,
-                               Worker& worker) {
+inline void take_turn(const Problem& problem, const Pairs& pairs, const Turn& turn, int64_t head,
+                      const Worker& worker) {
   const AttentionBackwardArgs& args = problem.args;
   const Sequence& sequence = *pairs.sequence;
   const int64_t width = problem.forward.head_dim;
-  int32_t* turn = turn_of(problem, sequence, head, pairs.tile);
-  const bool first = wait_for_turn(turn, pairs.block);
-  const bool last = pairs.next_block < 0;
+  int32_t* now = turn_of(problem, sequence, head, pairs.tile);
+  const bool first = wait_for_turn(now, turn.strip);
+  const bool last = turn.next_strip < 0;
   T* out = static_cast<T*>(args.dq) + sequence.query_at(args.dq_strides, head, pairs.queries.begin);
   const bool direct = problem.forward.dtype == DType::kFloat32;
   const int64_t heads = problem.forward.num_heads;
@@ -236,37 +244,52 @@ inline void add_query_gradient(const Problem& problem, const Pairs& pairs, int64
                     head * sequence.row_stride + pairs.queries.begin;
     for (int64_t t = 0; t < pairs.queries.count; ++t) deltas[t] += worker.row_deltas[t];
   }
-  __atomic_store_n(turn, static_cast<int32_t>(pairs.next_block), __ATOMIC_RELEASE);
+  __atomic_store_n(now, static_cast<int32_t>(turn.next_strip), __ATOMIC_RELEASE);
 }
 
+// Packs q and dout of one head.
 template <class Math>
-inline void process_tile(const Problem& problem, const Pairs& pairs, int64_t head, Worker& worker) {
+inline void pack_queries(const Problem& problem, const Pairs& pairs, int64_t head,
+                         const Worker& worker) {
   using T = typename Math::Element;
   const AttentionArgs& forward = problem.forward;
-  const Sequence& sequence = *pairs.sequence;
-  const int64_t width = forward.head_dim, value_width = forward.value_dim;
-  const int64_t q_at = sequence.query_at(forward.q_strides, head, pairs.queries.begin);
-  const int64_t dout_at = sequence.query_at(problem.args.dout_strides, head, pairs.queries.begin);
-  const Rows<T> q{static_cast<const T*>(forward.q) + q_at, forward.q_strides.token,
-                  pairs.queries.count, width};
+  const int64_t begin = pairs.queries.begin, count = pairs.queries.count;
+  const int64_t q_at = pairs.sequence->query_at(forward.q_strides, head, begin);
+  const int64_t dout_at = pairs.sequence->query_at(problem.args.dout_strides, head, begin);
+  const Rows<T> q{static_cast<const T*>(forward.q) + q_at, forward.q_strides.token, count,
+                  forward.head_dim};
   const Rows<T> dout{static_cast<const T*>(problem.args.dout) + dout_at,
-                     problem.args.dout_strides.token, pairs.queries.count, value_width};
+                     problem.args.dout_strides.token, count, forward.value_dim};
   Math::pack_left(worker.q_left, q);
   Math::pack_left(worker.dout_left, dout);
   if constexpr (Math::kDepth > 1) {
     Math::pack_right(worker.q_right, q);
     Math::pack_right(worker.dout_right, dout);
   }
-  compute_scores<Math>(problem, pairs, head, worker);
-  const auto queries_of = [&](int64_t a, int64_t b) { return pairs.queries_of(a, b); };
-  add_key_gradient<Math>(worker.dv, worker.scores.weights_for_keys, worker.dout_right, value_width,
-                         pairs.keys.count, queries_of);
-  add_key_gradient<Math>(worker.dk, worker.scores.gradients_for_keys, worker.q_right, width,
-                         pairs.keys.count, queries_of);
-  query_gradient<Math>(worker.dq, worker.scores.gradients_for_queries, worker.keys, width,
-                       pairs.queries.count,
-                       [&](int64_t a, int64_t b) { return pairs.keys_of(a, b); });
-  add_query_gradient<T>(problem, pairs, head, worker);
+}
+
+// One tile of queries of one head against the `count` blocks of a strip that it keeps.
+template <class Math>
+inline void process_tile(const Problem& problem, const Pairs* blocks, int64_t count,
+                         const Turn& turn, int64_t head, Worker& worker) {
+  const int64_t width = problem.forward.head_dim, value_width = problem.forward.value_dim;
+  pack_queries<Math>(problem, blocks[0], head, worker);
+  if (problem.sums_deltas) clear(worker.row_deltas, kTile);
+  for (int64_t i = 0; i < count; ++i) {
+    const Pairs& pairs = blocks[i];
+    const int64_t keys = pairs.place * kTile * problem.at.width;
+    const int64_t values = pairs.place * kTile * problem.at.value_width;
+    const auto queries_of = [&](int64_t a, int64_t b) { return pairs.queries_of(a, b); };
+    const auto keys_of = [&](int64_t a, int64_t b) { return pairs.keys_of(a, b); };
+    compute_scores<Math>(problem, pairs, head, worker);
+    add_key_gradient<Math>(worker.dv + values, worker.scores.weights_for_keys, worker.dout_right,
+                           value_width, pairs.keys.count, queries_of);
+    add_key_gradient<Math>(worker.dk + keys, worker.scores.gradients_for_keys, worker.q_right,
+                           width, pairs.keys.count, queries_of);
+    add_query_gradient<Math>(worker.dq, i == 0, worker.scores.gradients_for_queries,
+                             worker.keys + keys, width, pairs.queries.count, keys_of);
+  }
+  take_turn<typename Math::Element>(problem, blocks[0], turn, head, worker);
 }
 
 template <class T>
@@ -279,44 +302,71 @@ inline void write_rows(T* to, int64_t stride, const float* sums, int64_t count, 
   }
 }
 
-inline void clear(float* p, int64_t floats) {
-  __builtin_memset(p, 0, static_cast<size_t>(floats) * sizeof(float));
+// Packs k and v of one block of the strip and clears what its keys gather.
+template <class Math>
+inline void begin_block(const Problem& problem, const Sequence& sequence, int64_t kv_head,
+                        int64_t block, const Worker& worker) {
+  using T = typename Math::Element;
+  const AttentionArgs& forward = problem.forward;
+  const Tile keys = key_block(sequence, block);
+  const int64_t place = block % sequence.strip;
+  const int64_t at = place * kTile * problem.at.width;
+  const int64_t value_at = place * kTile * problem.at.value_width;
+  const int64_t k_at = sequence.key_at(forward.k_strides, kv_head, keys.begin);
+  const int64_t v_at = sequence.key_at(forward.v_strides, kv_head, keys.begin);
+  const Rows<T> k{static_cast<const T*>(forward.k) + k_at, forward.k_strides.token, keys.count,
+                  forward.head_dim};
+  const Rows<T> v{static_cast<const T*>(forward.v) + v_at, forward.v_strides.token, keys.count,
+                  forward.value_dim};
+  pack_transposed<Math>(worker.keys_transposed + at, k);
+  pack_transposed<Math>(worker.values_transposed + value_at, v);
+  Math::pack_right(worker.keys + at, k);
+  clear(worker.dk + at, kTile * problem.at.width);
+  clear(worker.dv + value_at, kTile * problem.at.value_width);
+  if (problem.bias_sum != BiasSum::kKeys) return;
+  const int64_t first = sequence.index * forward.num_heads + kv_head * problem.group();
+  for (int64_t row = first; row < first + problem.group(); ++row) {
+    clear(problem.scratch + problem.at.bias_keys + row * problem.at.padded_keys + keys.begin,
+          kTile);
+  }
+}
+
+template <class T>
+inline void end_block(const Problem& problem, const Sequence& sequence, int64_t kv_head,
+                      int64_t block, const Worker& worker) {
+  const AttentionBackwardArgs& args = problem.args;
+  const Tile keys = key_block(sequence, block);
+  const int64_t place = block % sequence.strip;
+  write_rows(static_cast<T*>(args.dk) + sequence.key_at(args.dk_strides, kv_head, keys.begin),
+             args.dk_strides.token, worker.dk + place * kTile * problem.at.width, keys.count,
+             problem.forward.head_dim);
+  write_rows(static_cast<T*>(args.dv) + sequence.key_at(args.dv_strides, kv_head, keys.begin),
+             args.dv_strides.token, worker.dv + place * kTile * problem.at.value_width, keys.count,
+             problem.forward.value_dim);
 }
 
 template <class Math>
-inline void process_block(const Problem& problem, const Sequence& sequence, int64_t kv_head,
-                          int64_t block, Worker& worker) {
+inline void process_strip(const Problem& problem, const Sequence& sequence, int64_t kv_head,
+                          int64_t strip, Worker& worker) {
   using T = typename Math::Element;
-  const AttentionBackwardArgs& args = problem.args;
-  const AttentionArgs& forward = problem.forward;
-  const Tile keys = key_block(sequence, block);
-  const Rows<T> k{
-      static_cast<const T*>(forward.k) + sequence.key_at(forward.k_strides, kv_head, keys.begin),
-      forward.k_strides.token, keys.count, forward.head_dim};
-  const Rows<T> v{
-      static_cast<const T*>(forward.v) + sequence.key_at(forward.v_strides, kv_head, keys.begin),
-      forward.v_strides.token, keys.count, forward.value_dim};
-  pack_transposed<Math>(worker.keys_transposed, k);
-  pack_transposed<Math>(worker.values_transposed, v);
-  Math::pack_right(worker.keys, k);
-  clear(worker.dk, kTile * problem.at.width);
-  clear(worker.dv, kTile * problem.at.value_width);
-  const int64_t group = problem.group(), head = kv_head * group;
-  for (int64_t h = head; h < head + group && problem.bias_sum == BiasSum::kKeys; ++h) {
-    const int64_t row = (sequence.index * forward.num_heads + h) * problem.at.padded_keys;
-    clear(problem.scratch + problem.at.bias_keys + row + keys.begin, kTile);
-  }
-  Pairs pairs;
+  const int64_t begin = strip * sequence.strip;
+  const int64_t end = at_most(begin + sequence.strip, sequence.num_blocks());
+  for (int64_t j = begin; j < end; ++j) begin_block<Math>(problem, sequence, kv_head, j, worker);
+  const int64_t head = kv_head * problem.group();
+  Pairs blocks[kMaxStrip];
   for (int64_t tile = 0; tile < sequence.num_tiles(); ++tile) {
-    const BlockKind kind = kind_at(sequence, tile, block);
-    if (kind == BlockKind::kSkip) continue;
-    set_pairs(pairs, sequence, tile, block, kind);
-    for (int64_t h = head; h < head + group; ++h) process_tile<Math>(problem, pairs, h, worker);
+    int64_t count = 0;
+    for (int64_t j = begin; j < end; ++j) {
+      const BlockKind kind = kind_at(sequence, tile, j);
+      if (kind != BlockKind::kSkip) set_pairs(blocks[count++], sequence, tile, j, kind);
+    }
+    if (count == 0) continue;
+    const Turn turn{strip, next_kept_strip(sequence, tile, strip + 1)};
+    for (int64_t h = head; h < head + problem.group(); ++h) {
+      process_tile<Math>(problem, blocks, count, turn, h, worker);
+    }
   }
-  write_rows(static_cast<T*>(args.dk) + sequence.key_at(args.dk_strides, kv_head, keys.begin),
-             args.dk_strides.token, worker.dk, keys.count, forward.head_dim);
-  write_rows(static_cast<T*>(args.dv) + sequence.key_at(args.dv_strides, kv_head, keys.begin),
-             args.dv_strides.token, worker.dv, keys.count, forward.value_dim);
+  for (int64_t j = begin; j < end; ++j) end_block<T>(problem, sequence, kv_head, j, worker);
 }
 
 }  // namespace llmcore::cpu::LLMCORE_ISA::gradient

@@ -14,6 +14,11 @@
 namespace llmcore::cpu::LLMCORE_ISA::gradient {
 
 static_assert(kTile == kAttentionKeyBlock);
+constexpr int64_t kMaxStrip = 4;
+
+inline void clear(float* p, int64_t floats) {
+  __builtin_memset(p, 0, static_cast<size_t>(floats) * sizeof(float));
+}
 
 // Where the gradient of the bias is gathered.
 enum class BiasSum { kNone, kElements, kRows, kKeys };
@@ -30,7 +35,6 @@ struct Problem {
   bool merges_batch, merges_heads;  // units that add to the same elements of dbias are one
 
   int64_t group() const { return forward.num_heads / forward.num_kv_heads; }
-  int64_t max_blocks() const { return divide_up(forward.num_keys, kTile); }
 };
 
 inline BiasSum bias_sum_of(const AttentionBackwardArgs& args) {
@@ -64,9 +68,11 @@ struct Sequence {
   int64_t first_row;               // of head 0 in lse and delta
   int64_t row_stride;              // from head to head there
   int64_t first_tile;              // of head 0 in what is kept per tile
+  int64_t strip;                   // blocks of keys that a unit takes together
 
   int64_t num_tiles() const { return divide_up(rules.num_queries, kTile); }
   int64_t num_blocks() const { return divide_up(rules.num_keys, kTile); }
+  int64_t num_strips() const { return divide_up(num_blocks(), strip); }
 
   int64_t query_at(const HeadStrides& strides, int64_t head, int64_t query) const {
     return batch * strides.batch + head * strides.head + (query_token + query) * strides.token;
@@ -76,16 +82,26 @@ struct Sequence {
   }
 };
 
+// The more blocks a unit takes together, the more products share a packed tile of queries; at least
+// two strips are left for two threads. A function of the shape of this sequence alone.
+inline int64_t strip_of(const Problem& problem, int64_t num_keys) {
+  int64_t strip = problem.at.max_strip;
+  while (strip > 1 && 2 * strip > divide_up(num_keys, kTile)) strip /= 2;
+  return strip;
+}
+
 inline Sequence sequence_of(const Problem& problem, int64_t index) {
   const AttentionArgs& forward = problem.forward;
   const PairRules rules = pair_rules(forward, index);
   const int64_t tile = attention_first_tile(forward, index);
+  const int64_t strip = strip_of(problem, rules.num_keys);
   if (forward.cu_seqlens_q != nullptr) {
     const int64_t token = forward.cu_seqlens_q[index];
-    return {index, rules, token, forward.cu_seqlens_k[index], 0, token, problem.at.rows, tile};
+    return {index,           rules, token, forward.cu_seqlens_k[index], 0, token,
+            problem.at.rows, tile,  strip};
   }
   const int64_t row = index * forward.num_heads * forward.num_queries;
-  return {index, rules, 0, 0, index, row, forward.num_queries, tile};
+  return {index, rules, 0, 0, index, row, forward.num_queries, tile, strip};
 }
 
 struct Tile {
@@ -108,26 +124,26 @@ inline BlockKind kind_at(const Sequence& sequence, int64_t tile, int64_t block) 
                     keys.begin + keys.count);
 }
 
-// First block from `block` on of which the tile keeps anything, or -1.
-inline int64_t next_kept_block(const Sequence& sequence, int64_t tile, int64_t block) {
+// First strip from `strip` on of which the tile keeps anything, or -1.
+inline int64_t next_kept_strip(const Sequence& sequence, int64_t tile, int64_t strip) {
   const Tile queries = query_tile(sequence, tile);
   int64_t end = sequence.num_blocks();
   if (sequence.rules.causal) {
     const int64_t last = position_of(sequence.rules, queries.begin + queries.count - 1);
     end = at_most(end, divide_up(at_least(last + 1, sequence.rules.prefix_len), kTile));
   }
-  for (; block < end; ++block) {
-    if (kind_at(sequence, tile, block) != BlockKind::kSkip) return block;
+  for (int64_t block = strip * sequence.strip; block < end; ++block) {
+    if (kind_at(sequence, tile, block) != BlockKind::kSkip) return block / sequence.strip;
   }
   return -1;
 }
 
 // --- turns ---------------------------------------------------------------------------------------
-// Per (head, tile): the block whose share of dq comes next; ~block if it is the first one.
+// Per (head, tile): the strip whose share of dq comes next; ~strip if it is the first one.
 
 inline int32_t* turn_of(const Problem& problem, const Sequence& sequence, int64_t head,
                         int64_t tile) {
-  float* first = problem.scratch + problem.at.next_blocks;
+  float* first = problem.scratch + problem.at.next_strips;
   return reinterpret_cast<int32_t*>(first) + head * problem.at.tiles + sequence.first_tile + tile;
 }
 
@@ -139,11 +155,11 @@ inline void pause_thread(int64_t waited) {
 }
 
 // Returns whether no share has been added yet.
-inline bool wait_for_turn(const int32_t* turn, int64_t block) {
+inline bool wait_for_turn(const int32_t* turn, int64_t strip) {
   for (int64_t waited = 0;; ++waited) {
     const int32_t now = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
-    if (now == block) return false;
-    if (now == ~block) return true;
+    if (now == strip) return false;
+    if (now == ~strip) return true;
     pause_thread(waited);
   }
 }

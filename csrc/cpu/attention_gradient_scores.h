@@ -31,7 +31,7 @@ struct ScoreRules {
   int64_t row;                     // sequence * H + head, for dropout
   int64_t query_begin, key_begin;  // in the sequence, for dropout
   BiasGradient dbias;
-  float* row_deltas;  // [kTile], overwritten: sum over keys of p * dp; or null
+  float* row_deltas;  // [kTile], added to: sum over keys of p * dp; or null
   int64_t num_keys;   // of the tile
 
   bool plain() const {
@@ -184,7 +184,7 @@ inline void shaped_rows(const ScoreTiles& to, const float* scores, const float* 
     store_pairs_of_rows<Math>(to, query, column, pair[0], pair[1]);
   }
   if (rules.row_deltas != nullptr) {
-    for (int r = 0; r < 2; ++r) rules.row_deltas[query + r] = sum_lanes(sums[r]);
+    for (int r = 0; r < 2; ++r) rules.row_deltas[query + r] += sum_lanes(sums[r]);
   }
 }
 

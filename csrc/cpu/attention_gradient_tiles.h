@@ -346,11 +346,11 @@ inline void add_key_gradient(float* sums, const float* scores, const float* righ
   });
 }
 
-// to[column panel][query][kPanel] = scores times right rows (keys). `keys_of(first, last)` is the
-// span of keys whose scores with these queries may differ from 0.
+// sums[column panel][query][kPanel] = (or +=, unless `first`) scores times right rows (keys).
+// `keys_of(first, last)` is the span of keys whose scores with these queries may differ from 0.
 template <class Math, class Spans>
-inline void query_gradient(float* to, const float* scores, const float* right, int64_t width,
-                           int64_t num_queries, const Spans& keys_of) {
+inline void add_query_gradient(float* sums, bool first, const float* scores, const float* right,
+                               int64_t width, int64_t num_queries, const Spans& keys_of) {
   constexpr int kStride = kTile / Math::kDepth;
   for_panels(0, divide_up(width, kWidth), [&](int64_t v, auto vectors) {
     constexpr int N = decltype(vectors)::value;
@@ -360,10 +360,12 @@ inline void query_gradient(float* to, const float* scores, const float* right, i
       const Span keys = keys_of(query, query + M);
       const int64_t begin = keys.begin / Math::kDepth;
       const int64_t end = divide_up(keys.end, Math::kDepth);
+      float* to = sums + (v / 2 * kTile + query) * kPanel;
       VecF group[M][N] = {};
+      if (!first) load_sums<M, N, kPanel>(group, to);
       add_steps<Math, M, N, kStride, 1>(group, scores + query * kStride + begin,
                                         panel + begin * kPanel, end - begin);
-      store_sums<M, N, kPanel>(to + (v / 2 * kTile + query) * kPanel, group);
+      store_sums<M, N, kPanel>(to, group);
     });
   });
 }

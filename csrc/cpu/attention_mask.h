@@ -29,23 +29,31 @@ struct PairRules {
   const int64_t* segment_ids;  // of the keys, or null; the queries are the last of them
 };
 
-inline PairRules pair_rules(const AttentionArgs& args, int64_t sequence) {
+// The rules that depend on positions alone, for a sequence of so many keys.
+inline PairRules common_rules(const AttentionArgs& args, int64_t sequence, int64_t num_keys) {
   PairRules rules{};
   rules.num_queries = args.num_queries;
-  rules.num_keys = args.num_keys;
-  if (args.cu_seqlens_q != nullptr) {
-    rules.num_queries = args.cu_seqlens_q[sequence + 1] - args.cu_seqlens_q[sequence];
-    rules.num_keys = args.cu_seqlens_k[sequence + 1] - args.cu_seqlens_k[sequence];
-  }
+  rules.num_keys = num_keys;
   rules.causal = args.causal;
   if (args.prefix_lens != nullptr) {
     const int64_t len = args.prefix_lens[sequence];
-    rules.prefix_len = len < 0 ? 0 : (len > rules.num_keys ? rules.num_keys : len);
+    rules.prefix_len = len < 0 ? 0 : (len > num_keys ? num_keys : len);
   }
   rules.window = args.window;
   rules.sparse = args.sparse;
   rules.stride = args.stride;
   rules.summary = args.summary;
+  return rules;
+}
+
+inline PairRules pair_rules(const AttentionArgs& args, int64_t sequence) {
+  const bool is_packed = args.cu_seqlens_q != nullptr;
+  PairRules rules = common_rules(
+      args, sequence,
+      is_packed ? args.cu_seqlens_k[sequence + 1] - args.cu_seqlens_k[sequence] : args.num_keys);
+  if (is_packed) {
+    rules.num_queries = args.cu_seqlens_q[sequence + 1] - args.cu_seqlens_q[sequence];
+  }
   if (args.mask != nullptr) {
     rules.mask = args.mask + sequence * args.mask_batch_stride;
     rules.mask_query_stride = args.mask_query_stride;

@@ -77,15 +77,12 @@ inline VecF lane_numbers() {
   return lanes;
 }
 
-// Vectors [begin, end) of a block's products become scores, in place. `key_scale` are factors of
-// the products per key, or null.
-inline void shape_scores(const AttentionArgs& args, const ScoreRow& row, const float* key_scale,
-                         int begin, int end, int64_t num_keys, float* scores) {
+// Vectors [begin, end) of a block's products become scores, in place.
+inline void shape_scores(const AttentionArgs& args, const ScoreRow& row, int begin, int end,
+                         int64_t num_keys, float* scores) {
   for (int v = begin; v < end; ++v) {
     const int64_t key = row.key_begin + v * kWidth;
-    VecF z = load(scores + v * kWidth);
-    if (key_scale != nullptr) z = z * load(key_scale + v * kWidth);
-    z = z * args.scale;
+    VecF z = load(scores + v * kWidth) * args.scale;
     if (args.softcap > 0) z = tanh(z / args.softcap) * args.softcap;
     if (args.bias != nullptr) z = z + bias_vector(args, row, key, num_keys - key);
     if (args.alibi_slopes != nullptr) {

@@ -15,13 +15,14 @@ struct AttentionScratch {
   int64_t width;        // D and Dv rounded up to whole panels of any instruction set
   int64_t value_width;
   int64_t delta;        // (B, H, T), or (H, N) if packed
-  int64_t next_blocks;  // (H, tiles) int32: see attention_backward.cpp
+  int64_t next_strips;  // (H, tiles) int32: see attention_backward.cpp
   int64_t dq;           // (B, T, H, D) sums of dq where the output is not float32
   int64_t row_deltas;   // as delta, from the probabilities; for sinks
   int64_t bias_keys;    // (B, H, padded_keys): gradient of a bias with one query
   int64_t next_unit;    // int64
   int64_t workers;      // (num_threads, worker_size)
   int64_t worker_size;
+  int64_t max_strip;  // most blocks of 64 keys that a worker has room for at a time
   int64_t end;
 };
 

@@ -196,9 +196,16 @@ struct BlockRows {
   int64_t ahead;
 };
 
+// An int8 cache as float32 is multiplied out here; as bfloat16, where that would round, its scales
+// meet scores and weights instead.
+template <bool kPairs, class T>
+constexpr bool multiplies_scales() {
+  return sizeof(T) == 1 && !kPairs;
+}
+
 template <bool kPairs, bool kWhole, class T>
 inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there, int64_t lane,
-                          int64_t channels, bool fetches, float* to) {
+                          int64_t channels, bool fetches, const float* scale, float* to) {
   VecF tile[kWidth];
 #pragma GCC unroll 16
   for (int j = 0; j < kWidth; ++j) {
@@ -214,6 +221,11 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there
     }
   }
   transpose_lanes(tile);
+  if constexpr (multiplies_scales<kPairs, T>()) {
+    const VecF factors = load(scale);
+#pragma GCC unroll 16
+    for (int j = 0; j < kWidth; ++j) tile[j] = tile[j] * factors;
+  }
   const int64_t left = lanes_of<kPairs>(channels) - lane;
   if (kWhole || left >= kWidth) {
 #pragma GCC unroll 16
@@ -227,17 +239,17 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there
 // the head in bytes. Missing ones are packed as zeros.
 template <bool kPairs, class T>
 void pack_keys(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
-               float* packed) {
+               const float* scales, float* packed) {
   const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
   const int64_t there = rows.count - key;
   const bool fetches = key + 2 * kWidth <= rows.count + rows.ahead;
   int64_t i = 0;
   for (; there >= kWidth && i + kWidth <= whole; i += kWidth) {
-    pack_key_tile<kPairs, true, T>(rows.k + key, offset, there, i, channels, fetches,
+    pack_key_tile<kPairs, true, T>(rows.k + key, offset, there, i, channels, fetches, scales + key,
                                    packed + i * kBlockKeys + key);
   }
   for (; i < depth; i += kWidth) {
-    pack_key_tile<kPairs, false, T>(rows.k + key, offset, there, i, channels, fetches,
+    pack_key_tile<kPairs, false, T>(rows.k + key, offset, there, i, channels, fetches, scales + key,
                                     packed + i * kBlockKeys + key);
   }
 }
@@ -250,7 +262,7 @@ inline VecF interleave(VecF first, VecF second) {
 // One step: the token `key`, or with pairs also the next, zeros if there is none.
 template <bool kPairs, class T>
 void pack_values(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
-                 float* packed) {
+                 const float* scales, float* packed) {
   float* to = packed + key / (kPairs ? 2 : 1) * round_up(channels, kWidth);
   const T* first = reinterpret_cast<const T*>(rows.v[key] + offset);
   const bool has_second = kPairs && key + 1 < rows.count;
@@ -259,6 +271,7 @@ void pack_values(const BlockRows& rows, int64_t key, int64_t offset, int64_t cha
   for (; c + kWidth <= channels; c += kWidth) {
     VecF v = load(first + c);
     if constexpr (kPairs) v = interleave(v, has_second ? load(second + c) : VecF{});
+    if constexpr (multiplies_scales<kPairs, T>()) v = v * splat(scales + key);
     store(to + c, v);
   }
   if (c < channels) {
@@ -266,6 +279,7 @@ void pack_values(const BlockRows& rows, int64_t key, int64_t offset, int64_t cha
     if constexpr (kPairs) {
       v = interleave(v, has_second ? load_tail(second + c, channels - c) : VecF{});
     }
+    if constexpr (multiplies_scales<kPairs, T>()) v = v * splat(scales + key);
     store(to + c, v);
   }
 }
@@ -280,17 +294,17 @@ struct BlockHeads {
 };
 
 // Packs all heads of a block, in the order in which memory holds them. Keys beyond the block's
-// count are zeros up to the next vector.
+// count are zeros up to the next vector. `scales` of an int8 cache are [head][keys, values][64].
 template <bool kPairs, class T>
 void pack_block(const BlockRows& rows, const BlockHeads& heads, int64_t head_dim, int64_t value_dim,
-                float* keys, float* values) {
+                const float* scales, float* keys, float* values) {
   const auto pack_k = [&](int64_t key, int64_t h) {
     pack_keys<kPairs, T>(rows, key, (heads.first + h) * heads.k_bytes, head_dim,
-                         keys + h * heads.packed_keys);
+                         scales + h * 2 * kBlockKeys, keys + h * heads.packed_keys);
   };
   const auto pack_v = [&](int64_t key, int64_t h) {
     pack_values<kPairs, T>(rows, key, (heads.first + h) * heads.v_bytes, value_dim,
-                           values + h * heads.packed_values);
+                           scales + (h * 2 + 1) * kBlockKeys, values + h * heads.packed_values);
   };
   constexpr int64_t kStep = kPairs ? 2 : 1;
   const int64_t outer = heads.are_neighbours ? 1 : heads.count;

@@ -10,6 +10,7 @@
 #include "ops/global_norm.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
+#include "ops/paged_attention.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/sampling.h"
@@ -30,3 +31,10 @@
   X(rms_norm_backward, RmsNormBackwardArgs)           \
   X(rope, RopeArgs)                                   \
   X(sample, SamplingArgs)
+#define LLMCORE_FOR_EACH_KERNEL(X)             \
+  X(attention, AttentionArgs)                  \
+  X(attention_backward, AttentionBackwardArgs) \
+  X(paged_attention, PagedAttentionArgs)       \
+  X(append_to_cache, AppendToCacheArgs)        \
+  X(rms_norm, RmsNormArgs)                     \
+  X(rms_norm_backward, RmsNormBackwardArgs)

@@ -104,6 +104,8 @@ STABLE_TORCH_LIBRARY_FRAGMENT(llmcore, m) {
         ") -> (Tensor out, Tensor lse)");
   // The same without a gradient: skips the Python autograd layer.
   m.def("attention_no_grad(Tensor q, Tensor k, Tensor v, " LLMCORE_ATTENTION_RULES ") -> Tensor");
+  m.def("attention_lse_no_grad(Tensor q, Tensor k, Tensor v, " LLMCORE_ATTENTION_RULES
+        ") -> (Tensor out, Tensor lse)");
   m.def(
       "attention_backward(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out, Tensor "
       "lse, " LLMCORE_ATTENTION_RULES
@@ -113,6 +115,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(llmcore, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(llmcore, CPU, m) {
   m.impl("attention", TORCH_BOX(&attention));
+  m.impl("attention_lse_no_grad", TORCH_BOX(&attention));
   m.impl("attention_no_grad", TORCH_BOX(&attention_no_grad));
 }
 

@@ -148,6 +148,7 @@ def test_dropout_drops_the_same_weights_as_the_forward() -> None:
 def test_gradients_do_not_depend_on_the_number_of_threads(dtype: torch.dtype) -> None:
     calls: list[tuple[tuple[Tensor, ...], dict[str, Any]]] = [
         (qkv(1, 330, 330, (2, 1), (32, 32), dtype=dtype), {}),
+        (qkv(1, 700, 700, (1, 1), (32, 32), dtype=dtype), {}),
         (qkv(3, 130, 140, (4, 2), dtype=dtype), {"sinks": normal(4, dtype=dtype)}),
         (qkv(2, 130, 130, (4, 2), dtype=dtype), {"bias": normal(1, 4, 130, 130, dtype=dtype)}),
         (qkv(2, 130, 130, (4, 2), dtype=dtype), {"bias": normal(1, 1, 1, 130, dtype=dtype)}),

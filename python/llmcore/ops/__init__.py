@@ -3,7 +3,9 @@
 from llmcore.ops.adamw import adamw_
 from llmcore.ops.add_layer_norm import add_layer_norm
 from llmcore.ops.add_rms_norm import add_rms_norm
+from llmcore.ops.append_to_cache import append_to_cache_
 from llmcore.ops.attention import attention
+from llmcore.ops.attention_packed import attention_packed
 from llmcore.ops.backend import use_backend
 from llmcore.ops.cross_entropy import cross_entropy
 from llmcore.ops.geglu import geglu
@@ -14,6 +16,7 @@ from llmcore.ops.linear import PackedLinear, linear, pack_linear
 from llmcore.ops.linear_cross_entropy import linear_cross_entropy
 from llmcore.ops.layer_norm import layer_norm
 from llmcore.ops.relu2 import relu2
+from llmcore.ops.paged_attention import paged_attention
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
@@ -35,7 +38,9 @@ __all__ = [
     "adamw_",
     "add_layer_norm",
     "add_rms_norm",
+    "append_to_cache_",
     "attention",
+    "attention_packed",
     "build_info",
     "cross_entropy",
     "geglu",
@@ -48,6 +53,7 @@ __all__ = [
     "linear",
     "op_backends",
     "pack_linear",
+    "paged_attention",
     "rms_norm",
     "rope",
     "rope_",

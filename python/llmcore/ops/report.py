@@ -6,7 +6,9 @@ from llmcore._native import load_libraries
 from llmcore.ops.adamw import BACKENDS as ADAMW
 from llmcore.ops.add_layer_norm import BACKENDS as ADD_LAYER_NORM
 from llmcore.ops.add_rms_norm import BACKENDS as ADD_RMS_NORM
+from llmcore.ops.append_to_cache import BACKENDS as APPEND_TO_CACHE
 from llmcore.ops.attention import BACKENDS as ATTENTION
+from llmcore.ops.attention_packed import BACKENDS as ATTENTION_PACKED
 from llmcore.ops.cross_entropy import BACKENDS as CROSS_ENTROPY
 from llmcore.ops.geglu import BACKENDS as GEGLU
 from llmcore.ops.gelu import BACKENDS as GELU
@@ -16,6 +18,7 @@ from llmcore.ops.linear import BACKENDS as LINEAR
 from llmcore.ops.linear_cross_entropy import BACKENDS as LINEAR_CROSS_ENTROPY
 from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
 from llmcore.ops.relu2 import BACKENDS as RELU2
+from llmcore.ops.paged_attention import BACKENDS as PAGED_ATTENTION
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.rope_ import BACKENDS as ROPE_IN_PLACE
@@ -34,6 +37,9 @@ _TABLES = {
     "gelu": GELU,
     "relu2": RELU2,
     "attention": ATTENTION,
+    "attention_packed": ATTENTION_PACKED,
+    "paged_attention": PAGED_ATTENTION,
+    "append_to_cache_": APPEND_TO_CACHE,
     "cross_entropy": CROSS_ENTROPY,
     "linear_cross_entropy": LINEAR_CROSS_ENTROPY,
     "linear": LINEAR,

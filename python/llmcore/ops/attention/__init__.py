@@ -15,7 +15,7 @@ from llmcore.ops.attention.arguments import (
 )
 from llmcore.ops.attention.pytorch import attention_torch
 from llmcore.ops.attention.reference import attention_reference
-from llmcore.ops.attention.register import attention_native, attention_no_grad_native
+from llmcore.ops.attention.register import attention_no_grad_native, attention_with_gradient
 from llmcore.ops.attention.spec import CAUSAL, FULL, AttentionSpec
 from llmcore.ops.backend import NATIVE, TORCH, choose
 from llmcore.ops.shape_check import shape_error
@@ -91,7 +91,7 @@ def attention(
         check_native_dtype("attention", q)
         raw = raw_arguments(q, k, v, spec, **options)
         if wants_gradient(q, k, v, bias, sinks):
-            return attention_native(*raw)[0]
+            return attention_with_gradient(*raw)
         return attention_no_grad_native(*raw)
     if backend == TORCH:
         return attention_torch(q, k, v, spec, **options)

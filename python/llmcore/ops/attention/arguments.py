@@ -105,8 +105,8 @@ def raw_arguments(
 ) -> Raw:
     """Arguments of `llmcore::attention`: an absent tensor is an empty one."""
     absent = q.new_empty(0)
-    optional = (mask, bias, segment_ids, prefix_lens, alibi_slopes, sinks)
-    optional += (cu_seqlens_q, cu_seqlens_k)
+    rules = (mask, bias, segment_ids, prefix_lens, alibi_slopes, sinks)
+    optional = (*rules, cu_seqlens_q, cu_seqlens_k)
     return (
         q,
         k,

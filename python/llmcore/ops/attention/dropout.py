@@ -30,8 +30,9 @@ def dropout_factors(
     rows = np.arange(batch * heads, dtype=np.uint64)[:, None, None] + np.uint64(
         first_sequence * heads
     )
-    words = np.stack(_philox(*np.broadcast_arrays(blocks, queries, rows), seed), axis=-1)
-    flat = words.reshape(batch, heads, num_queries, -1)[..., :num_keys]
+    counters = np.broadcast_arrays(blocks, queries, rows)
+    words = np.stack(_philox(counters[0], counters[1], counters[2], seed), axis=-1)
+    flat = words.reshape(batch, heads, num_queries, 4 * blocks.size)[..., :num_keys]
     limit = np.uint64(float(np.float32(dropout)) * 2**32)
     return torch.from_numpy(flat >= limit).double() / (1 - dropout)
 

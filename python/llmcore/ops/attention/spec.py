@@ -18,7 +18,7 @@ SPARSE_KINDS: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttentionSpec:
-    """Position rules and score shape; a query at position i and a key at s are kept if all agree."""
+    """Position rules and score shape; query position i and key s are kept if every rule agrees."""
 
     causal: bool = True
     """Keep s <= i (and, with `prefix_lens`, every s inside the prefix)."""
