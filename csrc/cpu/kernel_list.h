@@ -19,6 +19,7 @@
   X(activation, ActivationArgs)                       \
   X(activation_backward, ActivationBackwardArgs)      \
   X(adamw, AdamWArgs)                                 \
+  X(append_to_cache, AppendToCacheArgs)               \
   X(attention, AttentionArgs)                         \
   X(attention_backward, AttentionBackwardArgs)        \
   X(cross_entropy, CrossEntropyArgs)                  \
@@ -27,14 +28,8 @@
   X(layer_norm, LayerNormArgs)                        \
   X(layer_norm_backward, LayerNormBackwardArgs)       \
   X(linear, LinearArgs)                               \
+  X(paged_attention, PagedAttentionArgs)              \
   X(rms_norm, RmsNormArgs)                            \
   X(rms_norm_backward, RmsNormBackwardArgs)           \
   X(rope, RopeArgs)                                   \
   X(sample, SamplingArgs)
-#define LLMCORE_FOR_EACH_KERNEL(X)             \
-  X(attention, AttentionArgs)                  \
-  X(attention_backward, AttentionBackwardArgs) \
-  X(paged_attention, PagedAttentionArgs)       \
-  X(append_to_cache, AppendToCacheArgs)        \
-  X(rms_norm, RmsNormArgs)                     \
-  X(rms_norm_backward, RmsNormBackwardArgs)
