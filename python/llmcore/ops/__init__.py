@@ -14,18 +14,12 @@ from llmcore.ops.global_norm import global_norm
 from llmcore.ops.layer_norm import layer_norm
 from llmcore.ops.linear import PackedLinear, linear, pack_linear
 from llmcore.ops.linear_cross_entropy import linear_cross_entropy
-from llmcore.ops.layer_norm import layer_norm
-from llmcore.ops.relu2 import relu2
 from llmcore.ops.paged_attention import paged_attention
+from llmcore.ops.relu2 import relu2
 from llmcore.ops.report import build_info, op_backends
 from llmcore.ops.rms_norm import rms_norm
 from llmcore.ops.rope import rope
 from llmcore.ops.rope_ import rope_
-from llmcore.ops.sampling import sample
-from llmcore.ops.swiglu import swiglu
-
-__all__ = [
-    "PackedLinear",
 from llmcore.ops.sampling import LogitBias, LogitEdits, Logprobs, Penalties, Sampled, sample
 from llmcore.ops.swiglu import swiglu
 
@@ -33,6 +27,7 @@ __all__ = [
     "LogitBias",
     "LogitEdits",
     "Logprobs",
+    "PackedLinear",
     "Penalties",
     "Sampled",
     "adamw_",
@@ -45,15 +40,14 @@ __all__ = [
     "cross_entropy",
     "geglu",
     "gelu",
-    "layer_norm",
     "global_norm",
-    "linear_cross_entropy",
-    "op_backends",
-    "relu2",
+    "layer_norm",
     "linear",
+    "linear_cross_entropy",
     "op_backends",
     "pack_linear",
     "paged_attention",
+    "relu2",
     "rms_norm",
     "rope",
     "rope_",

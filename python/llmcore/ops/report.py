@@ -16,9 +16,8 @@ from llmcore.ops.global_norm import BACKENDS as GLOBAL_NORM
 from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
 from llmcore.ops.linear import BACKENDS as LINEAR
 from llmcore.ops.linear_cross_entropy import BACKENDS as LINEAR_CROSS_ENTROPY
-from llmcore.ops.layer_norm import BACKENDS as LAYER_NORM
-from llmcore.ops.relu2 import BACKENDS as RELU2
 from llmcore.ops.paged_attention import BACKENDS as PAGED_ATTENTION
+from llmcore.ops.relu2 import BACKENDS as RELU2
 from llmcore.ops.rms_norm import BACKENDS as RMS_NORM
 from llmcore.ops.rope import BACKENDS as ROPE
 from llmcore.ops.rope_ import BACKENDS as ROPE_IN_PLACE
