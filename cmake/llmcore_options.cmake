@@ -6,8 +6,12 @@ target_compile_options(
   llmcore_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror>)
 
 if(LLMCORE_SANITIZE)
-  # -O1 -g1 compiles the kernels in half the time of RelWithDebInfo's flags, four sets of each.
+  # Four instruction sets of every kernel: -O1 -g1, and checks that call instead of being inlined,
+  # compile them in a third of the time of RelWithDebInfo's flags.
   set(flags -fsanitize=${LLMCORE_SANITIZE} -fno-omit-frame-pointer -O1 -g1)
+  if(LLMCORE_SANITIZE MATCHES "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND flags "SHELL:--param asan-instrumentation-with-call-threshold=0")
+  endif()
   if(LLMCORE_SANITIZE MATCHES "undefined")
     list(APPEND flags -fno-sanitize-recover=undefined)
   endif()

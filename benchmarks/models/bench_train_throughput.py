@@ -82,7 +82,7 @@ def their_native_step(model: Any) -> Step:
     return step
 
 
-def build_steps(config: DecoderConfig) -> dict[str, Step]:
+def build_steps(config: DecoderConfig, *, compiled: bool) -> dict[str, Step]:
     def load(directory: str, attention: str) -> Any:
         return transformers.AutoModelForCausalLM.from_pretrained(
             directory, attn_implementation=attention
@@ -91,12 +91,17 @@ def build_steps(config: DecoderConfig) -> dict[str, Step]:
     with tempfile.TemporaryDirectory() as directory:
         ours = Decoder(config)
         save_pretrained(ours, directory)
-        return {
+        steps = {
             "llmcore": our_step(ours),
             "transformers eager": their_step(load(directory, "eager")),
             "transformers eager, its own loss": their_native_step(load(directory, "eager")),
             "transformers sdpa": their_step(load(directory, "sdpa")),
         }
+        if compiled:
+            steps["transformers eager, compiled"] = their_step(
+                torch.compile(load(directory, "eager"))
+            )
+        return steps
 
 
 def measure(
@@ -123,6 +128,12 @@ def main() -> None:
     sizes = {"vocab": 2048, "hidden": 128, "ffn": 384, "layers": 4, "heads": 4, "kv-heads": 2}
     for name, size in {**sizes, "seq-len": 256, "rows": 2, "threads": 2, "rounds": 21}.items():
         parser.add_argument(f"--{name}", type=int, default=size)
+    parser.add_argument(
+        "--compiled",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also under torch.compile, whose code takes about a minute to make",
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="limit of the timed rounds")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
@@ -130,7 +141,7 @@ def main() -> None:
     config = model_config(args)
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(args.vocab, (args.rows, args.seq_len + 1), generator=generator)
-    times = measure(build_steps(config), ids, args.rounds, args.seconds)
+    times = measure(build_steps(config, compiled=args.compiled), ids, args.rounds, args.seconds)
 
     num_tokens = args.rows * args.seq_len
     ours = statistics.median(times["llmcore"])
