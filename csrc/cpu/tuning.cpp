@@ -1,6 +1,6 @@
 #include "cpu/tuning.h"
 
-#include <cstdio>
+#include <fstream>
 
 namespace llmcore::cpu {
 
@@ -8,13 +8,9 @@ namespace {
 
 // The kernel's own figure. sysconf's is wrong on virtual AMD machines: 320 MiB where there are 32.
 int64_t level3_bytes() {
-  std::FILE* file = std::fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
-  long kilobytes = 0;
-  if (file != nullptr) {
-    if (std::fscanf(file, "%ldK", &kilobytes) != 1) kilobytes = 0;
-    std::fclose(file);
-  }
-  return int64_t{kilobytes} << 10;
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  int64_t kilobytes = 0;
+  return file >> kilobytes ? kilobytes << 10 : 0;  // "32768K"
 }
 
 }  // namespace
