@@ -119,7 +119,7 @@ void forward_rows(const LayerNormArgs& args, const Channels& channels, int64_t b
   const int64_t cols = args.cols;
   const T* x = static_cast<const T*>(args.x);
   const T* residual = static_cast<const T*>(args.residual);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
   const int64_t room = (groups ? kGroup : 1) * cols;
   RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput, room);
@@ -235,7 +235,7 @@ void backward_blocks(const LayerNormBackwardArgs& args, const float* gains, int6
                      int64_t last) {
   const int64_t cols = args.cols, padded = norm_padded_cols(cols);
   const int64_t per_block = norm_rows_per_partial(args.rows);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
   const int64_t room = (groups ? kGroup : 1) * cols, begin = first * per_block * cols;
   T* dresidual = static_cast<T*>(args.dresidual);

@@ -58,11 +58,15 @@ inline void for_pairs(int64_t cols, const F& step) {
   if (c < cols) step(c, Part{cols - c});
 }
 
-// Several short rows at once hide the latency of each row's sum, root and quotient. A row is summed
-// in the same order alone and in a group.
+// Several short rows at once hide the latency of each row's sum, root and quotient, where the data
+// is near the core. From memory a group's rows are as many streams, which the prefetcher follows
+// worse: rows one by one are up to twice as fast there, and prefetches by hand did not help. A row
+// is summed in the same order alone and in a group.
 template <class T>
-inline bool takes_groups(int64_t cols) {
-  return cols * static_cast<int64_t>(sizeof(T)) <= 2048;
+inline bool takes_groups(int64_t rows, int64_t cols) {
+  constexpr int64_t kNearBytes = int64_t{4} << 20, kShortRow = 2048;
+  const int64_t row = cols * static_cast<int64_t>(sizeof(T));
+  return row <= kShortRow && rows * row <= kNearBytes;
 }
 
 // Calls function(row, group size as a constant) over [begin, end).

@@ -51,7 +51,7 @@ void forward_rows(const RmsNormArgs& args, const float* gains, int64_t begin, in
   const int64_t cols = args.cols, rms_cols = args.rms_cols < 0 ? cols : args.rms_cols;
   const T* x = static_cast<const T*>(args.x);
   const T* residual = static_cast<const T*>(args.residual);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
   const int64_t room = (groups ? kForwardGroup : 1) * cols;
   RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput, room);
@@ -169,7 +169,7 @@ void backward_blocks(const RmsNormBackwardArgs& args, const Channels& channels, 
                      int64_t last) {
   const int64_t cols = args.cols, rms_cols = args.rms_cols < 0 ? cols : args.rms_cols;
   const int64_t stride = norm_padded_cols(cols), per_block = norm_rows_per_partial(args.rows);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
   const int64_t room = (groups ? kBackwardGroup : 1) * cols, begin = first * per_block * cols;
   T* dresidual = static_cast<T*>(args.dresidual);
