@@ -79,6 +79,18 @@ inline void for_row_groups(int64_t begin, int64_t end, bool groups, const F& fun
   for (; n < end; ++n) function.template operator()<1>(n);
 }
 
+// A wide row is written a chunk at a time, so that it leaves the first-level cache at once (see
+// row_output.h): calls function(first column, columns). A group's rows are one chunk.
+constexpr int64_t kChunk = 1024;
+template <int kRows, class F>
+inline void for_chunks(int64_t cols, const F& function) {
+  if constexpr (kRows > 1) return function(0, cols);
+  for (int64_t c = 0; c < cols; c += kChunk) function(c, cols - c < kChunk ? cols - c : kChunk);
+}
+inline int64_t chunk_elements(int64_t group, int64_t cols) {
+  return group > 1 ? group * cols : (cols < kChunk ? cols : kChunk);
+}
+
 // offset + values_c in float32 and in the lane order of load_pair<T>, in whole pairs; `values` may
 // be null: offset alone.
 template <class T>
