@@ -106,7 +106,6 @@ void bench_layer_norm(Bench& bench, const Tensors& t) {
 }
 
 void bench_shape(Bench& bench, int64_t rows, int64_t cols, DType dtype) {
-  if (!bench.wants("norm")) return;
   const Tensors tensors(rows, cols, dtype);
   bench_rms_norm(bench, tensors);
   bench_layer_norm(bench, tensors);

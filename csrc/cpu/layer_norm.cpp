@@ -119,12 +119,13 @@ void forward_rows(const LayerNormArgs& args, const Channels& channels, int64_t b
   const int64_t cols = args.cols;
   const T* x = static_cast<const T*>(args.x);
   const T* residual = static_cast<const T*>(args.residual);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
-  const int64_t room = (groups ? kGroup : 1) * cols;
-  RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput, room);
+  const int64_t group = groups ? kGroup : 1;
+  RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput,
+                 chunk_elements(group, cols));
   T* h_begin = residual == nullptr ? nullptr : static_cast<T*>(args.h) + begin * cols;
-  RowOutput<T> h(h_begin, streams, Scratch::kSecondOutput, room);
+  RowOutput<T> h(h_begin, streams, Scratch::kSecondOutput, group * cols);
   for_row_groups<kGroup>(begin, end, groups, [&]<int kRows>(int64_t n) {
     const T* from = x + n * cols;
     if (residual != nullptr) {
@@ -133,8 +134,11 @@ void forward_rows(const LayerNormArgs& args, const Channels& channels, int64_t b
     }
     Moments moments[kRows];
     moments_of_rows<kRows>(moments, from, cols, args.eps);
-    write_rows<kRows>(y.rows(), from, channels, cols, moments);
-    y.advance(kRows * cols);
+    for_chunks<kRows>(cols, [&](int64_t c, int64_t num_cols) {
+      const Channels chunk{channels.gains + c, channels.biases + c};
+      write_rows<kRows>(y.rows(), from + c, chunk, num_cols, moments);
+      y.advance(kRows * num_cols);
+    });
     if (residual != nullptr) h.advance(kRows * cols);
   });
   y.finish();
@@ -235,9 +239,10 @@ void backward_blocks(const LayerNormBackwardArgs& args, const float* gains, int6
                      int64_t last) {
   const int64_t cols = args.cols, padded = norm_padded_cols(cols);
   const int64_t per_block = norm_rows_per_partial(args.rows);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
-  const int64_t room = (groups ? kGroup : 1) * cols, begin = first * per_block * cols;
+  const int64_t room = chunk_elements(groups ? kGroup : 1, cols);
+  const int64_t begin = first * per_block * cols;
   T* dresidual = static_cast<T*>(args.dresidual);
   RowOutput<T> dx(static_cast<T*>(args.dx) + begin, streams, Scratch::kFirstOutput, room);
   RowOutput<T> dr(dresidual == nullptr ? nullptr : dresidual + begin, streams,
@@ -248,19 +253,20 @@ void backward_blocks(const LayerNormBackwardArgs& args, const float* gains, int6
     const int64_t from = block * per_block, end = from + per_block;
     const int64_t to = end < args.rows ? end : args.rows;
     for_row_groups<kGroup>(from, to, groups, [&]<int kRows>(int64_t n) {
-      const int64_t at = n * cols;
+      const T* x = static_cast<const T*>(args.x) + n * cols;
+      const T* dy = static_cast<const T*>(args.dy) + n * cols;
       const T* dh = static_cast<const T*>(args.dh);
-      const BackwardRows<T> rows{static_cast<const T*>(args.dy) + at,
-                                 static_cast<const T*>(args.x) + at,
-                                 dh == nullptr ? nullptr : dh + at,
-                                 dx.rows(),
-                                 dr.rows(),
-                                 args.residual_scale};
       Pull pulls[kRows];
-      pull_of_rows<kRows>(pulls, rows.dy, rows.x, gains, cols, args.eps);
-      backward_rows<kAdd, kRows>(rows, partial, partial + padded, gains, cols, pulls);
-      dx.advance(kRows * cols);
-      if (dresidual != nullptr) dr.advance(kRows * cols);
+      pull_of_rows<kRows>(pulls, dy, x, gains, cols, args.eps);
+      for_chunks<kRows>(cols, [&](int64_t c, int64_t num_cols) {
+        const BackwardRows<T> rows{
+            dy + c,    x + c,     dh == nullptr ? nullptr : dh + n * cols + c,
+            dx.rows(), dr.rows(), args.residual_scale};
+        backward_rows<kAdd, kRows>(rows, partial + c, partial + padded + c, gains + c, num_cols,
+                                   pulls);
+        dx.advance(kRows * num_cols);
+        if (dresidual != nullptr) dr.advance(kRows * num_cols);
+      });
     });
   }
   dx.finish();

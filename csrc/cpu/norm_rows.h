@@ -58,11 +58,15 @@ inline void for_pairs(int64_t cols, const F& step) {
   if (c < cols) step(c, Part{cols - c});
 }
 
-// Several short rows at once hide the latency of each row's sum, root and quotient. A row is summed
-// in the same order alone and in a group.
+// Several short rows at once hide the latency of each row's sum, root and quotient, where the data
+// is near the core. From memory a group's rows are as many streams, which the prefetcher follows
+// worse: rows one by one are up to twice as fast there, and prefetches by hand did not help. A row
+// is summed in the same order alone and in a group.
 template <class T>
-inline bool takes_groups(int64_t cols) {
-  return cols * static_cast<int64_t>(sizeof(T)) <= 2048;
+inline bool takes_groups(int64_t rows, int64_t cols) {
+  constexpr int64_t kNearBytes = int64_t{4} << 20, kShortRow = 2048;
+  const int64_t row = cols * static_cast<int64_t>(sizeof(T));
+  return row <= kShortRow && rows * row <= kNearBytes;
 }
 
 // Calls function(row, group size as a constant) over [begin, end).
@@ -73,6 +77,18 @@ inline void for_row_groups(int64_t begin, int64_t end, bool groups, const F& fun
     for (; n + kGroup <= end; n += kGroup) function.template operator()<kGroup>(n);
   }
   for (; n < end; ++n) function.template operator()<1>(n);
+}
+
+// A wide row is written a chunk at a time, so that it leaves the first-level cache at once (see
+// row_output.h): calls function(first column, columns). A group's rows are one chunk.
+constexpr int64_t kChunk = 1024;
+template <int kRows, class F>
+inline void for_chunks(int64_t cols, const F& function) {
+  if constexpr (kRows > 1) return function(0, cols);
+  for (int64_t c = 0; c < cols; c += kChunk) function(c, cols - c < kChunk ? cols - c : kChunk);
+}
+inline int64_t chunk_elements(int64_t group, int64_t cols) {
+  return group > 1 ? group * cols : (cols < kChunk ? cols : kChunk);
 }
 
 // offset + values_c in float32 and in the lane order of load_pair<T>, in whole pairs; `values` may

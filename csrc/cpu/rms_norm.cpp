@@ -51,12 +51,13 @@ void forward_rows(const RmsNormArgs& args, const float* gains, int64_t begin, in
   const int64_t cols = args.cols, rms_cols = args.rms_cols < 0 ? cols : args.rms_cols;
   const T* x = static_cast<const T*>(args.x);
   const T* residual = static_cast<const T*>(args.residual);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
-  const int64_t room = (groups ? kForwardGroup : 1) * cols;
-  RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput, room);
+  const int64_t group = groups ? kForwardGroup : 1;
+  RowOutput<T> y(static_cast<T*>(args.y) + begin * cols, streams, Scratch::kFirstOutput,
+                 chunk_elements(group, cols));
   T* h_begin = residual == nullptr ? nullptr : static_cast<T*>(args.h) + begin * cols;
-  RowOutput<T> h(h_begin, streams, Scratch::kSecondOutput, room);
+  RowOutput<T> h(h_begin, streams, Scratch::kSecondOutput, group * cols);
   for_row_groups<kForwardGroup>(begin, end, groups, [&]<int kRows>(int64_t n) {
     const T* from = x + n * cols;
     if (residual != nullptr) {
@@ -65,8 +66,10 @@ void forward_rows(const RmsNormArgs& args, const float* gains, int64_t begin, in
     }
     float r[kRows];
     inverse_rms_of_rows<kRows>(r, from, cols, rms_cols, args.eps);
-    write_rows<kRows>(y.rows(), from, gains, cols, r);
-    y.advance(kRows * cols);
+    for_chunks<kRows>(cols, [&](int64_t c, int64_t num_cols) {
+      write_rows<kRows>(y.rows(), from + c, gains + c, num_cols, r);
+      y.advance(kRows * num_cols);
+    });
     if (residual != nullptr) h.advance(kRows * cols);
   });
   y.finish();
@@ -169,9 +172,10 @@ void backward_blocks(const RmsNormBackwardArgs& args, const Channels& channels, 
                      int64_t last) {
   const int64_t cols = args.cols, rms_cols = args.rms_cols < 0 ? cols : args.rms_cols;
   const int64_t stride = norm_padded_cols(cols), per_block = norm_rows_per_partial(args.rows);
-  const bool groups = takes_groups<T>(cols);
+  const bool groups = takes_groups<T>(args.rows, cols);
   const bool streams = streams_output(args.rows * cols * static_cast<int64_t>(sizeof(T)));
-  const int64_t room = (groups ? kBackwardGroup : 1) * cols, begin = first * per_block * cols;
+  const int64_t room = chunk_elements(groups ? kBackwardGroup : 1, cols);
+  const int64_t begin = first * per_block * cols;
   T* dresidual = static_cast<T*>(args.dresidual);
   RowOutput<T> dx(static_cast<T*>(args.dx) + begin, streams, Scratch::kFirstOutput, room);
   RowOutput<T> dr(dresidual == nullptr ? nullptr : dresidual + begin, streams,
@@ -182,19 +186,20 @@ void backward_blocks(const RmsNormBackwardArgs& args, const Channels& channels, 
     const int64_t from = block * per_block, end = from + per_block;
     const int64_t to = end < args.rows ? end : args.rows;
     for_row_groups<kBackwardGroup>(from, to, groups, [&]<int kRows>(int64_t n) {
-      const int64_t at = n * cols;
+      const T* x = static_cast<const T*>(args.x) + n * cols;
+      const T* dy = static_cast<const T*>(args.dy) + n * cols;
       const T* dh = static_cast<const T*>(args.dh);
-      const BackwardRows<T> rows{static_cast<const T*>(args.dy) + at,
-                                 static_cast<const T*>(args.x) + at,
-                                 dh == nullptr ? nullptr : dh + at,
-                                 dx.rows(),
-                                 dr.rows(),
-                                 args.residual_scale};
       Pull pulls[kRows];
-      pull_of_rows<kVariant, kRows>(pulls, rows.dy, rows.x, channels, cols, rms_cols, args.eps);
-      backward_rows<kVariant, kRows>(rows, partial, channels, cols, pulls);
-      dx.advance(kRows * cols);
-      if (dresidual != nullptr) dr.advance(kRows * cols);
+      pull_of_rows<kVariant, kRows>(pulls, dy, x, channels, cols, rms_cols, args.eps);
+      for_chunks<kRows>(cols, [&](int64_t c, int64_t num_cols) {
+        const BackwardRows<T> rows{
+            dy + c,    x + c,     dh == nullptr ? nullptr : dh + n * cols + c,
+            dx.rows(), dr.rows(), args.residual_scale};
+        const Channels chunk{channels.gains + c, channels.counted + c};
+        backward_rows<kVariant, kRows>(rows, partial + c, chunk, num_cols, pulls);
+        dx.advance(kRows * num_cols);
+        if (dresidual != nullptr) dr.advance(kRows * num_cols);
+      });
     });
   }
   dx.finish();
