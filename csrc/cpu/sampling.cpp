@@ -9,7 +9,7 @@
 //   2. 2^x (four multiplications fewer), eight chains kept in step, keys recomputed from scores,
 //      compaction by vector compress, weights of the first pass kept for top-p  <- this version
 //        greedy 23   plain 93   top-k 50 27   top-k V/20 134   top-p 0.9 240   top-p 0.999 366
-//        min-p 0.05 41   typical 0.9 about 450   top-k 50, top-p, min-p, typical, penalties over
+//        min-p 0.05 41   typical 0.9 490   top-k 50, top-p, min-p, typical, penalties over
 //        512 tokens and 20 log-probabilities 188 us; bfloat16 the same
 // What bounds it: `plain` the 34 float64 operations an element (0.65 ns; a float32 exponential
 // would need 0.3, but not give the same bits as the definition); top-p and typical the scatter into
