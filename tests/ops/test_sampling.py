@@ -12,11 +12,9 @@ from llmcore.ops.cases import normal
 from llmcore.ops.sampling import LogitBias, LogitEdits, Logprobs, Penalties
 from llmcore.ops.sampling.arguments import SampleCall
 from llmcore.ops.sampling.cases import SPEC, dispatch
-from llmcore.ops.sampling.philox import philox4x32, random_bits, random_bits_of
 from llmcore.ops.sampling.pytorch import sample_logprobs_torch, sample_torch
 from llmcore.ops.sampling.reference import sample_reference
 from llmcore.ops.sampling.register import sample_logprobs_op, sample_op
-from llmcore.ops.sampling.weights import product_over_2_53, scaled_exp2
 from tests.support.check_op import OpChecks, check_registered, tensors_of, unhooked
 
 
@@ -55,50 +53,6 @@ def history_of(prompt: list[int], output: list[int], **strengths: float) -> Logi
     return LogitEdits(
         penalties=Penalties(history=tokens, prompt_lens=lens[0], lens=lens[1], **strengths)
     )
-
-
-# --- random numbers and weights -----------------------------------------------
-
-
-@pytest.mark.golden
-def test_philox_known_answers() -> None:
-    # Random123's kat_vectors for philox4x32 with 10 rounds.
-    zeros = (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
-    assert philox4x32((0, 0, 0, 0), (0, 0)) == zeros
-    counter = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
-    digits = (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)
-    assert philox4x32(counter, (0xA4093822, 0x299F31D0)) == digits
-
-
-def test_batched_random_bits_equal_single_ones() -> None:
-    seeds, positions = torch.tensor([0, -1, 2**62, -(2**63)]), torch.tensor([5, 2**40, 0, -7])
-    expected = [random_bits(int(s), int(p)) for s, p in zip(seeds, positions, strict=True)]
-    assert random_bits_of(seeds, positions).tolist() == expected
-
-
-def test_the_stream_of_a_seed_never_changes() -> None:
-    # Drawn by the first release (float64 running sums): the stream is part of the contract.
-    rows = torch.arange(12)
-    logits = normal(12, 1000)
-    ids = sample(logits, seeds=rows * 7 - 3, positions=rows, temperature=0.8, top_k=50, top_p=0.9)
-    assert ids.tolist() == [518, 452, 74, 878, 822, 473, 703, 184, 305, 662, 697, 831]
-
-
-def test_exp2_is_accurate() -> None:
-    x = -64 * torch.rand(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    relative = scaled_exp2(x, 0) / x.exp2() - 1
-    assert relative.abs().max() < 1e-13
-    assert scaled_exp2(torch.zeros(1, dtype=torch.float64), 45) == 2.0**45
-
-
-def test_product_over_2_53_is_exact() -> None:
-    totals = [0, 1, 2**53, 2**62 - 1, 3**39, 12345678901234567]
-    units = [0, 1, 2**53, 2**53 - 1, 3**33, 2**27 + 1]
-    for total in totals:
-        for unit in units:
-            floor, has_rest = product_over_2_53(torch.tensor(total), torch.tensor(unit))
-            assert int(floor) == total * unit >> 53
-            assert bool(has_rest) == bool(total * unit % 2**53)
 
 
 # --- the facts sheet's vectors ------------------------------------------------

@@ -218,10 +218,12 @@ def _row_params(values: tuple[Number, ...], logits: Tensor) -> Tensor:
     for name, value in zip(LIMITS, values, strict=True):
         if not isinstance(value, Tensor):
             columns.append(logits.new_full((num_rows,), value, dtype=torch.float64))
-        elif value.dim() == 1 and value.shape[0] == num_rows:
-            columns.append(value.to(torch.float64))
-        else:
+        elif value.dim() != 1 or value.shape[0] != num_rows:
             raise shape_error("sample", name, f"a number or (B,) = ({num_rows},)", value)
+        elif value.is_complex():
+            raise dtype_error("sample", name, "real", value)
+        else:
+            columns.append(value.to(torch.float64))
     return torch.stack(columns, dim=1)
 
 
