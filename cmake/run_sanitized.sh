@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the asan (default) or tsan preset, runs the C++ tests, and with asan the op checks of every
-# instruction set through Python.   usage: cmake/run_sanitized.sh [asan|tsan] [python]
+# Builds the asan (default) or tsan preset, runs the C++ tests on every instruction set, and with
+# asan the op checks through Python too.   usage: cmake/run_sanitized.sh [asan|tsan] [python]
 set -eu
 preset="${1:-asan}"
 python="${2:-python3}"
@@ -19,7 +19,8 @@ for isa in baseline avx2 avx512 avx512_bf16; do
         echo "skipped: this machine has no $isa"
         continue
     fi
-    env LD_PRELOAD="$libraries" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+    env LD_PRELOAD="$libraries" ASAN_OPTIONS=detect_leaks=0 \
+        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         LLMCORE_CPU_ISA="$isa" PYTHONPATH="$root/build/$preset/python:$root" \
         "$python" -m tests.support.check_op --values
 done

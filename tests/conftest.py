@@ -16,6 +16,21 @@ REPO_ROOT = Path(__file__).resolve().parent.parent
 install_import_hook("llmcore", "beartype.beartype")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        choices=("reference", "torch", "native"),
+        help="force one backend of llmcore.ops in every test and every process that tests start",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The variable reaches the commands and workers that tests start; llmcore is not yet there."""
+    backend = config.getoption("--backend")
+    if backend:
+        os.environ["LLMCORE_BACKEND"] = backend
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_torch_thread() -> Iterator[None]:
     """Toy models gain nothing from a second thread, and spin for minutes on a busy machine."""
@@ -62,13 +77,18 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, tokenizer_dir: Path) -> 
     return toy.write_model(tmp_path_factory.mktemp("toy-model") / "model", tokenizer_dir)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip GPU tests where there is no GPU (or, for `sm90`, no Hopper one), saying so."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip GPU tests where there is no GPU (or, for `sm90`, no Hopper one), and tests of native
+    kernels where `--backend` forces others, saying so."""
     import torch
 
     has_gpu = torch.cuda.is_available()
     has_hopper = has_gpu and torch.cuda.get_device_capability() >= (9, 0)
+    backend = config.getoption("--backend")
     for item in items:
+        if backend not in (None, "native") and item.get_closest_marker("native"):
+            reason = f"about the native kernels, and --backend forces {backend}"
+            item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("sm90") and not has_hopper:
             item.add_marker(pytest.mark.skip(reason="needs a Hopper GPU (compute capability 9.0)"))
         elif item.get_closest_marker("gpu") and not has_gpu:

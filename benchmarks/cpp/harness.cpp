@@ -129,20 +129,20 @@ std::string text_of(const Case& one) {
 }
 
 void print_header() {
-  std::printf("%-24s %-9s %-9s %-22s %9s %8s %8s %8s  %s\n", "op", "pass", "dtype", "shape", "ms",
-              "best ms", "GB/s", "GFLOP/s", "% of limit");
+  std::printf("%-24s %-12s %-9s %-22s %9s %9s %8s %8s %7s\n", "op", "pass", "dtype", "shape", "ms",
+              "best ms", "GB/s", "GFLOP/s", "limit");
 }
 
 void print_row(const Row& row) {
   const auto number = [](double value) {
     char text[16] = "-";
-    if (value > 0) std::snprintf(text, sizeof(text), "%.1f", value);
+    if (value > 0) std::snprintf(text, sizeof(text), value < 10 ? "%.3g" : "%.1f", value);
     return std::string(text);
   };
-  std::printf("%-24s %-9s %-9s %-22s %9.4f %8.4f %8s %8s  %.0f %% of %s\n", row.op.c_str(),
+  std::printf("%-24s %-12s %-9s %-22s %9.4f %9.4f %8s %8s %7s %% of %s\n", row.op.c_str(),
               row.pass.c_str(), row.dtype.c_str(), row.shape.c_str(), row.ms, row.best_ms,
-              number(row.gb_per_s).c_str(), number(row.gflop_per_s).c_str(), row.percent_of_limit,
-              row.limit.c_str());
+              number(row.gb_per_s).c_str(), number(row.gflop_per_s).c_str(),
+              number(row.percent_of_limit).c_str(), row.limit.c_str());
   std::fflush(stdout);
 }
 
@@ -152,7 +152,7 @@ void print_row(const Row& row) {
 struct MeasuredLimit {
   int threads;
   Limit limit;
-  double giga_per_s;
+  double giga_per_s, best_giga_per_s;
 };
 std::vector<MeasuredLimit> measured_limits;
 
@@ -179,7 +179,8 @@ void measure_limits(const Options& options) {
     Timed timed = timed_limit(limit, work);
     take_turns({&timed}, options);
     const double rate = work / median(timed.seconds) / 1e9;
-    measured_limits.push_back({num_threads(), limit, rate});
+    const double least = *std::min_element(timed.seconds.begin(), timed.seconds.end());
+    measured_limits.push_back({num_threads(), limit, rate, work / least / 1e9});
     std::printf("  %s %.1f %s", limit_name(limit), rate, is_memory(limit) ? "GB/s" : "GFLOP/s");
   }
   std::printf("\n");
@@ -216,7 +217,8 @@ void write_json(const std::string& path, const std::vector<Row>& rows) {
   for (const MeasuredLimit& one : measured_limits) {
     out << comma << "\n  {\"threads\": " << one.threads
         << ", \"limit\": " << quoted(limit_name(one.limit))
-        << ", \"giga_per_s\": " << one.giga_per_s << "}";
+        << ", \"giga_per_s\": " << one.giga_per_s
+        << ", \"best_giga_per_s\": " << one.best_giga_per_s << "}";
     comma = ",";
   }
   out << "],\n \"rows\": [";
@@ -226,6 +228,7 @@ void write_json(const std::string& path, const std::vector<Row>& rows) {
         << ", \"dtype\": " << quoted(row.dtype) << ", \"shape\": " << quoted(row.shape)
         << ", \"threads\": " << row.threads << ", \"rounds\": " << row.rounds
         << ", \"ms\": " << row.ms << ", \"best_ms\": " << row.best_ms
+        << ", \"num_bytes\": " << row.bytes << ", \"num_flops\": " << row.flops
         << ", \"gb_per_s\": " << row.gb_per_s << ", \"gflop_per_s\": " << row.gflop_per_s
         << ", \"limit\": " << quoted(row.limit)
         << ", \"percent_of_limit\": " << row.percent_of_limit << "}";
@@ -377,6 +380,8 @@ void Bench::measure(const std::vector<Case>& cases) {
                      .rounds = static_cast<int>(all.size()),
                      .ms = 1e3 * seconds,
                      .best_ms = 1e3 * *std::min_element(all.begin(), all.end()),
+                     .bytes = one.bytes,
+                     .flops = one.flops,
                      .gb_per_s = one.bytes / seconds / 1e9,
                      .gflop_per_s = one.flops / seconds / 1e9,
                      .limit = limit_name(one.limit),

@@ -80,6 +80,7 @@ struct Row {
   int threads = 1;
   int rounds = 0;
   double ms = 0, best_ms = 0;
+  double bytes = 0, flops = 0;
   double gb_per_s = 0, gflop_per_s = 0;
   std::string limit;
   double percent_of_limit = 0;

@@ -4,7 +4,6 @@ python benchmarks/models/bench_decode.py --json out.json
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -15,6 +14,8 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks.support import results
+from benchmarks.support.machine import facts
 from llmcore.decoding import SamplingParams
 from llmcore.inference import generate, stream
 from llmcore.models import Decoder, DecoderConfig, save_pretrained
@@ -49,9 +50,14 @@ def their_generate(model: Any, prompts: Prompts, num_new: int) -> list[list[int]
     return out[:, longest:].tolist()
 
 
-def time_in_turns(runs: dict[str, Callable[[], object]], num_rounds: int) -> dict[str, list[float]]:
+def time_in_turns(
+    runs: dict[str, Callable[[], object]], num_rounds: int, max_seconds: float
+) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in runs}
+    began = time.perf_counter()
     for turn in range(num_rounds + 1):
+        if turn > 3 and time.perf_counter() - began > max_seconds:
+            break
         for name, run in runs.items():
             start = time.perf_counter()
             run()
@@ -64,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in {"threads": 2, "rounds": 5, "batch": 64, "new-tokens": 32}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit per case")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -95,15 +102,28 @@ def main() -> None:
     print(f"{'':28}{'':14}{'tokens/s':>10}{'llmcore is':>12}")
     rows = []
     for case, (batch, runs) in cases.items():
-        times = time_in_turns(runs, args.rounds)
+        times = time_in_turns(runs, args.rounds, args.seconds)
         our_median = statistics.median(times["llmcore"])
         for name, samples in times.items():
             median = statistics.median(samples)
             rate = batch * args.new_tokens / median
             print(f"{case:28}{name:14}{rate:10.0f}{median / our_median:11.2f}x")
-            rows.append({"case": case, "name": name, "seconds": samples, "tokens_per_s": rate})
+            rows.append(
+                results.Row(
+                    op="generate",
+                    phase="decode",
+                    dtype="float32",
+                    shape=case,
+                    name=name,
+                    threads=args.threads,
+                    rounds=len(samples),
+                    ms=1e3 * median,
+                    best_ms=1e3 * min(samples),
+                    speedup=statistics.median(times["transformers"]) / median,
+                )
+            )
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+        results.write(args.json, facts(torch.device("cpu"), args.threads), rows)
 
 
 if __name__ == "__main__":

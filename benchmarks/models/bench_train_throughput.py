@@ -7,7 +7,6 @@ update. The two take turns, so that a busy machine slows both; medians are compa
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -19,6 +18,8 @@ import torch
 import transformers
 from torch import Tensor
 
+from benchmarks.support import results
+from benchmarks.support.machine import facts
 from llmcore.losses import token_cross_entropy
 from llmcore.models import Decoder, DecoderConfig, save_pretrained
 
@@ -98,12 +99,17 @@ def build_steps(config: DecoderConfig) -> dict[str, Step]:
         }
 
 
-def measure(steps: dict[str, Step], ids: Tensor, num_rounds: int) -> dict[str, list[float]]:
+def measure(
+    steps: dict[str, Step], ids: Tensor, num_rounds: int, max_seconds: float
+) -> dict[str, list[float]]:
     losses = {name: step(ids) for name, step in steps.items()}  # warm-up
     spread = abs(losses["llmcore"] - losses["transformers eager"])
     assert spread < 1e-3, f"the two models differ: {losses}"
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(num_rounds):
+    began = time.perf_counter()
+    for turn in range(num_rounds):
+        if turn >= 3 and time.perf_counter() - began > max_seconds:
+            break
         for name, step in steps.items():
             start = time.perf_counter()
             step(ids)
@@ -117,13 +123,14 @@ def main() -> None:
     sizes = {"vocab": 2048, "hidden": 128, "ffn": 384, "layers": 4, "heads": 4, "kv-heads": 2}
     for name, size in {**sizes, "seq-len": 256, "rows": 2, "threads": 2, "rounds": 21}.items():
         parser.add_argument(f"--{name}", type=int, default=size)
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of the timed rounds")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config = model_config(args)
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(args.vocab, (args.rows, args.seq_len + 1), generator=generator)
-    times = measure(build_steps(config), ids, args.rounds)
+    times = measure(build_steps(config), ids, args.rounds, args.seconds)
 
     num_tokens = args.rows * args.seq_len
     ours = statistics.median(times["llmcore"])
@@ -139,10 +146,23 @@ def main() -> None:
         rate = num_tokens / median
         gflops = rate * config.flops_per_token(args.seq_len) / 1e9
         print(f"{name:34}{median * 1e3:9.1f}{rate:10.0f}{gflops:9.1f}{median / ours:11.2f}x")
-        rows.append({"name": name, "seconds": samples, "tokens_per_s": rate, "gflops": gflops})
+        rows.append(
+            results.Row(
+                op="model",
+                phase="train",
+                dtype="float32",
+                shape=f"{config.num_params():,} weights, {args.rows}x{args.seq_len} tokens",
+                name=name,
+                threads=args.threads,
+                rounds=len(samples),
+                ms=1e3 * median,
+                best_ms=1e3 * min(samples),
+                gflop_per_s=gflops,
+                speedup=statistics.median(times["transformers eager"]) / median,
+            )
+        )
     if args.json:
-        settings = {key: value for key, value in vars(args).items() if key != "json"}
-        args.json.write_text(json.dumps({"settings": settings, "results": rows}, indent=1))
+        results.write(args.json, facts(torch.device("cpu"), args.threads), rows)
 
 
 if __name__ == "__main__":

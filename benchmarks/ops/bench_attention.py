@@ -1,7 +1,7 @@
 """Causal grouped attention against the matrix products and softmax written out, and against
 scaled_dot_product_attention called directly: `python -m benchmarks.ops.bench_attention`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,16 @@ from benchmarks.support.contender import Contender, Work, passes, to_device
 from llmcore.ops import attention
 from llmcore.ops.cases import normal
 
-# (B, T, H, Hkv, D): the quickstart's, and one whose scores are 64 MiB of float32.
-SHAPES = [(2, 256, 4, 2, 32), (1, 1024, 16, 4, 64)]
+# (B, T, H, Hkv, D): the quickstart's, odd sizes, and long ones.
+SHAPES = [
+    (2, 256, 4, 2, 32),
+    (1, 1000, 8, 2, 80),
+    (1, 1024, 16, 4, 64),
+    (1, 2048, 4, 4, 128),
+    (1, 4096, 4, 2, 64),
+    (1, 4096, 2, 1, 128),
+]
+LONGEST_SCORES = 1024  # beyond it the scores written out take too long, and memory
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -33,14 +41,17 @@ def matmul_softmax(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def groups(device: torch.device) -> Iterable[list[Contender]]:
     for batch, length, heads, kv_heads, width in SHAPES:
-        # Two products of 2 T^2 D a head, half of each masked away; the backward has five.
-        flops = 2 * batch * heads * length**2 * width
+        # Two products of 2 D flops per kept pair; the backward has five.
+        flops = 4 * batch * heads * width * (length * (length + 1) // 2)
+        calls: dict[str, Callable[..., Tensor]] = {"llmcore": attention, "sdpa": sdpa}
+        if length <= LONGEST_SCORES:
+            calls["matmul + softmax"] = matmul_softmax
         for dtype in (torch.float32, torch.bfloat16):
             q = normal(batch, length, heads, width, dtype=dtype)
             k, v = (normal(batch, length, kv_heads, width, dtype=dtype, seed=s) for s in (1, 2))
             yield from passes(
                 f"{str(dtype)[6:]} {batch}x{length}x{heads}/{kv_heads}x{width}",
-                {"llmcore": attention, "sdpa": sdpa, "matmul + softmax": matmul_softmax},
+                calls,
                 to_device((q, k, v), device),
                 grads=(0, 1, 2),
                 forward=Work(num_flops=flops),

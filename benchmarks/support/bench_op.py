@@ -1,66 +1,69 @@
-"""The shared op benchmark: interleaved rounds, medians, the machine's own copy as the yardstick.
+"""The shared op benchmark: interleaved rounds, medians, the machine's own limits as yardstick.
 
-A bench file lists `Contender`s; the table gives time, GB/s over the bytes the op must move, the
-percentage of the copy bandwidth measured in the same rounds, and the ratio to the group's last
-contender, the baseline. An op bound by arithmetic gives flops in place of bytes and gets GFLOP/s.
-`--json PATH` writes the same rows; `--device cuda` measures on a GPU.
+A bench file lists `Contender`s. The table gives time, GB/s over the bytes the op must move, GFLOP/s
+over the operations it must do, the percentage of its limit, the memory that a call adds, and the
+ratio to the group's last contender, the baseline. A limit by memory is a copy (or a read) of as
+many bytes in the same rounds; one by arithmetic is the peak of the machine's instructions, see
+`machine.peaks`. `--json PATH` writes the same rows; `--device cuda` measures on a GPU.
 """
 
 import argparse
-import json
-import platform
+import math
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from benchmarks.support import results
 from benchmarks.support.contender import Contender
-from llmcore.ops import build_info
+from benchmarks.support.machine import Peak, extra_memory, facts, peaks
+from benchmarks.support.results import Row
+
+MIN_ROUNDS = 3
+SHORTEST_SAMPLE_S = 2e-4
+"""A faster call is repeated until a sample lasts so long."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    group: str
-    name: str
-    rounds: int
-    median_ms: float
-    gb_per_s: float
-    gflop_per_s: float
-    percent_of_copy: float
-    """0 where no bytes were given."""
-    speedup: float
-    """Baseline's time over this time; the baseline is the last contender of the group."""
+def memory_contender(like: Contender) -> Contender:
+    """A copy (half read, half written) or a read of as many bytes as the op moves.
 
-
-def copy_contender(like: Contender) -> Contender:
-    """A copy that moves as many bytes as the op, half read and half written.
-
-    It allocates its result where the op does; benchmarks/cpp measures kernels without that cost.
+    The copy allocates its result where the op does; benchmarks/cpp measures without that cost.
     """
-    source = torch.ones(like.num_bytes // 8, device=like.device)
+    if like.bound() == "read":
+        source = torch.ones(max(1, like.num_bytes // 4), device=like.device)
+        # The reduction that comes nearest to the C++ read, of those that torch has.
+        return replace(like, name="read", run=partial(torch.linalg.vector_norm, source))
+    source = torch.ones(max(1, like.num_bytes // 8), device=like.device)
     run, name = source.clone, "clone"
     if not like.allocates:
         run, name = partial(torch.empty_like(source).copy_, source), "copy_"
     return replace(like, name=name, run=run)
 
 
-def seconds_of(contender: Contender) -> float:
+def seconds_of(contender: Contender, repeats: int = 1) -> float:
     """Seconds of one call; on a GPU between two events on its stream, so without the launch."""
     if contender.device.type == "cpu":
         start = time.perf_counter()
-        contender.run()
-        return time.perf_counter() - start
+        for _ in range(repeats):
+            contender.run()
+        return (time.perf_counter() - start) / repeats
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     begin.record()
-    contender.run()
+    for _ in range(repeats):
+        contender.run()
     end.record()
     end.synchronize()
-    return begin.elapsed_time(end) / 1e3
+    return begin.elapsed_time(end) / 1e3 / repeats
+
+
+def repeats_of(contender: Contender) -> int:
+    """Find how many calls make a sample; the contender is warm."""
+    return math.ceil(min(1e4, SHORTEST_SAMPLE_S / max(seconds_of(contender), 1e-9)))
 
 
 def measure(contenders: list[Contender], *, rounds: int, seconds: float) -> list[list[float]]:
@@ -69,52 +72,81 @@ def measure(contenders: list[Contender], *, rounds: int, seconds: float) -> list
     Stops after `rounds`, or after `seconds` if three rounds are done.
     """
     times: list[list[float]] = [[] for _ in contenders]
-    for contender in contenders:  # warm up
-        seconds_of(contender)
+    repeats = [repeats_of(contender) for contender in contenders]
     start = time.perf_counter()
     for round_idx in range(rounds):
         if round_idx >= MIN_ROUNDS and time.perf_counter() - start > seconds:
             break
-        for contender, found in zip(contenders, times, strict=True):
-            found.append(seconds_of(contender))
+        for contender, count, found in zip(contenders, repeats, times, strict=True):
+            found.append(seconds_of(contender, count))
     return times
 
 
-def compare(contenders: list[Contender], *, rounds: int, seconds: float) -> list[Row]:
-    """Measure one group, with its copy if it has bytes; the last contender is the baseline."""
+def compare(
+    contenders: list[Contender],
+    *,
+    op: str,
+    threads: int,
+    rounds: int,
+    seconds: float,
+    peak_of: dict[str, Peak],
+) -> list[Row]:
+    """Measure one group, with its copy or read if that bounds it; the last contender is the
+    baseline."""
     everyone = list(contenders)
-    if contenders[0].num_bytes:
-        everyone.append(copy_contender(contenders[0]))
+    by_memory = contenders[0].bound() != "flops" and contenders[0].num_bytes > 0
+    if by_memory:
+        everyone.append(memory_contender(contenders[0]))
+    for contender in everyone:  # warm up
+        seconds_of(contender)
+    on_cpu = contenders[0].device.type == "cpu"
+    extra = [extra_memory(contender.run) if on_cpu else 0 for contender in everyone]
     times = measure(everyone, rounds=rounds, seconds=seconds)
     medians = [statistics.median(found) for found in times]
     baseline = medians[len(contenders) - 1]
-    copied = medians[-1] if contenders[0].num_bytes else 0.0
-    return [
-        Row(
-            group=contender.group,
-            name=contender.name,
-            rounds=len(times[0]),
-            median_ms=1e3 * took,
-            gb_per_s=contender.num_bytes / took / 1e9,
-            gflop_per_s=contender.num_flops / took / 1e9,
-            percent_of_copy=100 * copied / took,
-            speedup=baseline / took,
+    rows = []
+    for contender, took, found, added in zip(everyone, medians, times, extra, strict=True):
+        words = results.words_of(contender.group, op)
+        limit, least_s = contender.bound(), medians[-1] if by_memory else 0.0
+        if limit == "flops" and contender.num_flops:
+            peak = peak_of.get(words["dtype"], peak_of["float32"])
+            limit, least_s = peak.name, contender.num_flops / peak.flops_per_s
+        rows.append(
+            Row(
+                **words,
+                name=contender.name,
+                threads=threads,
+                rounds=len(found),
+                ms=1e3 * took,
+                best_ms=1e3 * min(found),
+                num_bytes=contender.num_bytes,
+                num_flops=contender.num_flops,
+                gb_per_s=contender.num_bytes / took / 1e9,
+                gflop_per_s=contender.num_flops / took / 1e9,
+                limit=limit if least_s else "",
+                percent_of_limit=100 * least_s / took,
+                extra_mb=added / 1e6,
+                speedup=baseline / took,
+            )
         )
-        for contender, took in zip(everyone, medians, strict=True)
-    ]
+    return rows
 
 
-MIN_ROUNDS = 3
-HEADER = f"{'what':42} {'who':22} {'ms':>9} {'GB/s':>7} {'% copy':>7} {'GFLOP/s':>8} {'x base':>7}"
+HEADER = (
+    f"{'what':52} {'who':22} {'ms':>9} {'GB/s':>7} {'GFLOP/s':>8} {'% of limit':>16} "
+    f"{'extra MB':>9} {'x base':>7}"
+)
 
 
 def line_of(row: Row) -> str:
     def number(value: float, form: str, width: int) -> str:
         return format(format(value, form) if value else "-", f">{width}")
 
+    what = f"{row.op} {row.phase} {row.dtype} {row.shape}"
+    share = f"{row.percent_of_limit:.0f} {row.limit}" if row.limit else "-"
     return (
-        f"{row.group:42} {row.name:22} {row.median_ms:9.3f} {number(row.gb_per_s, '.1f', 7)} "
-        f"{number(row.percent_of_copy, '.0f', 7)} {number(row.gflop_per_s, '.1f', 8)} "
+        f"{what:52} {row.name:22} {row.ms:9.3f} {number(row.gb_per_s, '.1f', 7)} "
+        f"{number(row.gflop_per_s, '.1f', 8)} {share:>16} {number(row.extra_mb, '.1f', 9)} "
         f"{row.speedup:7.2f}"
     )
 
@@ -126,6 +158,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.5, help="limit per group of rows")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--filter", default="", help="measure groups that contain this text")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -134,37 +167,37 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def machine_of(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
-
-
 def main(groups: Callable[[torch.device], Iterable[list[Contender]]]) -> None:
     """Parse the command line, measure every group, print the table and write the JSON.
 
     `groups` makes the contenders of one group after another, so that one group's tensors live at a
-    time.
+    time. The op is the file's: `bench_<op>.py`.
     """
     options = parse_options()
+    op = Path(sys.argv[0]).stem.removeprefix("bench_")
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
-    facts = build_info() | {
-        "device": options.device,
-        "machine": machine_of(device),
-        "threads": options.threads,
-    }
+    where = facts(device, options.threads)
+    peak_of = peaks(device, options.threads)
     print(
-        f"{facts['machine']}, isa {facts['cpu_isa']}, {options.threads} threads, "
-        f"torch {facts['torch']}"
+        f"{where['machine']}, isa {where['cpu_isa']}, {options.threads} threads, "
+        f"torch {where['torch']}; peaks, GFLOP/s: "
+        + ", ".join(f"{p.name} {p.flops_per_s / 1e9:.0f}" for p in peak_of.values())
     )
     print(HEADER)
-    rows = []
+    rows: list[Row] = []
     for group in groups(device):
-        found = compare(group, rounds=options.rounds, seconds=options.seconds)
+        if options.filter not in group[0].group:
+            continue
+        found = compare(
+            group,
+            op=op,
+            threads=options.threads,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            peak_of=peak_of,
+        )
         rows += found
         print("\n".join(map(line_of, found)), flush=True)
     if options.json is not None:
-        document = {"facts": facts, "rows": [asdict(row) for row in rows]}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        results.write(options.json, where, rows)

@@ -12,24 +12,33 @@ class Contender:
     """One implementation under the clock."""
 
     group: str
-    """What is computed, e.g. `forward float32 16384x1024`: rows of one group compare."""
+    """What is computed, `[OP] PASS DTYPE SHAPE`, e.g. `forward float32 16384x1024`: rows of one
+    group compare. Without OP it is that of the file's name."""
     name: str
+    """Ours is `llmcore`, or starts with it."""
     run: Callable[[], object]
     device: torch.device
     num_bytes: int = 0
     """Bytes that any implementation must read and write; 0 if arithmetic bounds the op."""
     num_flops: int = 0
     """Floating-point operations that any implementation must do; 0 if memory bounds the op."""
+    limit: str = ""
+    """What bounds it: `copy`, `read` or `flops`; empty: `copy` if there are bytes, else `flops`."""
     allocates: bool = True
     """Whether a call makes its result; the yardstick then does so too."""
+
+    def bound(self) -> str:
+        return self.limit or ("copy" if self.num_bytes else "flops")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
-    """What one pass must do at least: bytes moved, or floating-point operations."""
+    """What one pass must do at least: bytes moved, or floating-point operations, or both."""
 
     num_bytes: int = 0
     num_flops: int = 0
+    limit: str = ""
+    """As in `Contender`."""
 
 
 def to_device(tensors: Iterable[Tensor], device: torch.device) -> tuple[Tensor, ...]:
@@ -61,6 +70,7 @@ def passes(
                 device=device,
                 num_bytes=work.num_bytes,
                 num_flops=work.num_flops,
+                limit=work.limit,
             )
             for who, run in runs.items()
         ]

@@ -1,6 +1,6 @@
 """Byte-level BPE against `tokenizers` (and `tiktoken` for encoding), side by side.
 
-    python benchmarks/tokenizers/bench_bpe.py [--rounds 5] [--json PATH] [--quick]
+    python benchmarks/tokenizers/bench_bpe.py [--rounds 5] [--seconds S] [--json PATH] [--quick]
 
 Each thread count runs in a process of its own, since `tokenizers` fixes its pool at first use.
 Within it the contestants take turns, `rounds` times; a figure is the median. Before any timing the
@@ -11,18 +11,21 @@ and the Japanese novel of the shared fixtures where present.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
+from benchmarks.support import results
+from benchmarks.support.machine import facts
 from llmcore.data.python_corpus import python_documents
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -30,6 +33,14 @@ VOCAB_SIZES = (4096, 32768)
 REPO_ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = Path(os.environ.get("LLMCORE_FIXTURES", REPO_ROOT.parent / "shared" / "fixtures"))
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+
+
+class Turns(NamedTuple):
+    """`most` rounds, or at least `least` once `seconds` have passed."""
+
+    most: int
+    seconds: float
+    least: int = 3
 
 
 def python_texts() -> list[str]:
@@ -53,10 +64,13 @@ def num_bytes(texts: list[str]) -> int:
     return sum(len(t.encode()) for t in texts)
 
 
-def medians(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def medians(contestants: dict[str, Callable[[], object]], turns: Turns) -> dict[str, float]:
     """Median seconds of each, taking turns."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
+    began = time.perf_counter()
+    for turn in range(turns.most):
+        if turn >= turns.least and time.perf_counter() - began > turns.seconds:
+            break
         for name, run in contestants.items():
             started = time.perf_counter()
             run()
@@ -80,7 +94,7 @@ def train_theirs(texts: list[str], vocab_size: int) -> Any:
     return theirs
 
 
-def bench_training(texts: list[str], vocab_size: int, threads: int, rounds: int) -> dict[str, Any]:
+def bench_training(texts: list[str], vocab_size: int, threads: int, turns: Turns) -> dict[str, Any]:
     from llmcore.tokenizers import train_bpe
 
     def ours() -> Any:
@@ -91,7 +105,7 @@ def bench_training(texts: list[str], vocab_size: int, threads: int, rounds: int)
     merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
     assert mine.merges == merges and mine.tokens == list(model["vocab"]), "the merges differ"
     seconds = medians(
-        {"llmcore": ours, "tokenizers": lambda: train_theirs(texts, vocab_size)}, rounds
+        {"llmcore": ours, "tokenizers": lambda: train_theirs(texts, vocab_size)}, turns
     )
     return {"what": "train", "vocab_size": vocab_size, "seconds": seconds}
 
@@ -109,7 +123,7 @@ def tiktoken_encoder(path: Path) -> Any:
     return tiktoken.Encoding("ours", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 
-def bench_encoding(texts: list[str], path: Path, threads: int, rounds: int) -> dict[str, Any]:
+def bench_encoding(texts: list[str], path: Path, threads: int, turns: Turns) -> dict[str, Any]:
     import tokenizers as hf
 
     from llmcore.tokenizers import Tokenizer
@@ -128,22 +142,45 @@ def bench_encoding(texts: list[str], path: Path, threads: int, rounds: int) -> d
         contestants["tiktoken"] = lambda: ranked.encode_ordinary_batch(texts, num_threads=threads)
     if threads == 1:
         contestants["llmcore, list per text"] = lambda: [ours.encode(t) for t in texts]
-    return {"what": "encode", "seconds": medians(contestants, rounds)}
+    return {"what": "encode", "seconds": medians(contestants, turns)}
 
 
-def worker(threads: int, rounds: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
+def worker(threads: int, turns: Turns, quick: bool, folder: Path) -> list[dict[str, Any]]:
     rows = []
     for name, texts in corpora(quick).items():
         size = num_bytes(texts)
         for vocab_size in VOCAB_SIZES[: 1 if quick else None]:
-            row = bench_training(texts, vocab_size, threads, min(rounds, 3))
+            row = bench_training(texts, vocab_size, threads, turns._replace(most=3, least=1))
             rows.append({**row, "corpus": name, "bytes": size, "threads": threads})
         path = folder / f"{name}.json"
         if not path.exists():
             train_theirs(texts, VOCAB_SIZES[0 if quick else -1]).save(str(path))
-        row = bench_encoding(texts, path, threads, rounds)
+        row = bench_encoding(texts, path, threads, turns)
         rows.append({**row, "corpus": name, "bytes": size, "threads": threads})
     return rows
+
+
+def rows_of(row: dict[str, Any]) -> list[results.Row]:
+    """The figures of one comparison; ratios are to `tokenizers`."""
+    return [
+        results.Row(
+            op="bpe",
+            phase=f"{row['what']} {row.get('vocab_size', '')}".strip(),
+            dtype="utf-8",
+            shape=f"{row['corpus']} {row['bytes'] // 1000} kB",
+            name=name,
+            threads=row["threads"],
+            rounds=0,
+            ms=1e3 * seconds,
+            best_ms=0,
+            num_bytes=row["bytes"],
+            gb_per_s=row["bytes"] / seconds / 1e9,
+            speedup=row["seconds"]["tokenizers"] / seconds,
+        )
+        for name, seconds in sorted(
+            row["seconds"].items(), key=lambda item: item[0] == "tokenizers"
+        )
+    ]
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -156,30 +193,36 @@ def print_table(rows: list[dict[str, Any]]) -> None:
             print(f"{label:34}{name:>24}{seconds:10.3f}{speed:9.2f}{ratio:14.1f}")
 
 
+def run_worker(threads: int, args: argparse.Namespace, folder: str) -> list[dict[str, Any]]:
+    words = [sys.executable, __file__, "--worker", str(threads), "--rounds", str(args.rounds)]
+    words += ["--seconds", str(args.seconds), "--folder", folder]
+    words += ["--quick"] if args.quick else []
+    environ = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=30.0, help="limit per comparison")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path, default=REPO_ROOT / "benchmarks/results/bpe.json")
+    parser.add_argument("--json", type=Path, default=REPO_ROOT / "runs/bench/bpe.json")
     parser.add_argument("--quick", action="store_true", help="a small part, to see that it runs")
     parser.add_argument("--worker", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    args.json.parent.mkdir(parents=True, exist_ok=True)
     if args.worker:
-        print(json.dumps(worker(args.worker, args.rounds, args.quick, args.json.parent)))
+        turns = Turns(args.rounds, args.seconds)
+        print(json.dumps(worker(args.worker, turns, args.quick, args.folder)))
         return
-    rows: list[dict[str, Any]] = []
-    for threads in args.threads:
-        words = [sys.executable, __file__, "--worker", str(threads), "--rounds", str(args.rounds)]
-        words += ["--json", str(args.json), *(["--quick"] if args.quick else [])]
-        environ = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(words, env=environ, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(done.stderr)
-        rows += json.loads(done.stdout)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [row for threads in args.threads for row in run_worker(threads, args, folder)]
     versions = {name: version(name) for name in ("tokenizers", "tiktoken")}
-    record = {"versions": versions, "machine": platform.processor() or platform.machine()}
-    args.json.write_text(json.dumps({**record, "rows": rows}, indent=2))
+    where = facts(torch.device("cpu"), max(args.threads)) | versions
+    results.write(args.json, where, [found for row in rows for found in rows_of(row)])
     print(f"{versions}; {num_bytes(python_texts()) / 1e6:.1f} MB of Python text")
     print_table(rows)
 

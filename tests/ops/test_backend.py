@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -8,10 +12,12 @@ from llmcore.ops.backend import choose, forced_backend
 TABLE = {"cpu": "native"}
 
 
+@pytest.mark.native
 def test_the_device_chooses() -> None:
     assert choose("op", TABLE, "cpu") == "native"
 
 
+@pytest.mark.native
 def test_a_device_without_a_kernel_names_the_alternatives() -> None:
     with pytest.raises(KernelUnavailable, match=r'op: no kernel for device mps; .*use_backend\("'):
         choose("op", TABLE, "mps")
@@ -24,6 +30,7 @@ def test_a_backend_that_the_op_lacks_raises() -> None:
         swiglu(torch.ones(4), torch.ones(4))
 
 
+@pytest.mark.native
 def test_forcing_ends_with_the_block() -> None:
     with use_backend("reference"):
         assert forced_backend() == "reference" and choose("op", TABLE, "mps") == "reference"
@@ -31,6 +38,16 @@ def test_forcing_ends_with_the_block() -> None:
             assert forced_backend() == "native"
         assert forced_backend() == "reference"
     assert forced_backend() is None
+
+
+def test_the_variable_forces_a_backend_for_a_whole_process() -> None:
+    code = "from llmcore.ops.backend import forced_backend; print(forced_backend())"
+    for value, expected in {"reference": "reference", "": "None"}.items():
+        environ = {**os.environ, "LLMCORE_BACKEND": value}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == expected
 
 
 def test_an_unknown_backend_raises() -> None:

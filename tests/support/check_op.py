@@ -218,6 +218,7 @@ class OpChecks:
         for case in self.spec.cases(torch.float32) if self.spec.grads else []:
             check_reference_gradient(self.spec, case)
 
+    @pytest.mark.native
     def test_registered_op(self) -> None:
         dtype = self.spec.dtypes[0]
         for case in self.spec.cases(dtype)[1:4]:
@@ -236,10 +237,12 @@ class OpChecks:
             expected = run(self.spec.reference, case, identity)
         assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
+    @pytest.mark.native
     @pytest.mark.compile
     def test_compiles_to_one_graph(self) -> None:
         assert f"{self.spec.name}: compiles" in run_every_op("--compile", "")
 
+    @pytest.mark.native
     def test_every_instruction_set(self) -> None:
         if op_backends()[self.spec.name]["cpu"] != "native":
             pytest.skip(f"{self.spec.name} has no native CPU kernel: it runs on PyTorch")

@@ -1,5 +1,6 @@
 """Which implementation of an op runs: decided by the device, or forced for a block of code."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +14,10 @@ TORCH: Final = "torch"
 REFERENCE: Final = "reference"
 BACKENDS: Final = (NATIVE, TORCH, REFERENCE)
 
-_forced: ContextVar[str | None] = ContextVar("llmcore_backend", default=None)
+# LLMCORE_BACKEND forces one for a whole process and for those that it starts.
+_forced: ContextVar[str | None] = ContextVar(
+    "llmcore_backend", default=os.environ.get("LLMCORE_BACKEND") or None
+)
 
 
 @contextmanager
@@ -37,7 +41,7 @@ def use_backend(name: str) -> Iterator[None]:
 
 
 def forced_backend() -> str | None:
-    """Return what `use_backend` forces here, or None."""
+    """Return what `use_backend` or the variable LLMCORE_BACKEND forces here, or None."""
     return _forced.get()
 
 
