@@ -1,7 +1,15 @@
 // See ops/attention.h, cpu/attention_core.h for the order of the sums and cpu/attention_run.h for
 // the cut into tasks.
 //
-// Ladder: to be measured.
+// Ladder: one thread by its CPU time on an AMD EPYC (Zen 4, 1 MiB L2, avx512_bf16) that others used
+// too; causal, GFLOP/s over kept pairs. FMA peak 117, dot peak 235.
+//                                                         float32          bfloat16
+//                                       D (T = 4096)      64    128        64    128
+//   1. packed blocks, 96 rows a tile, exp of the scores   84     91       134    165
+//      bounded by packing (12 % at D = 128) and exp (13 % at D = 64)
+//   2. 192 rows a tile, 2^x from one product and add      91     94       156    176
+//      the products take 79 % at D = 64 and run at the peak; more rows a tile gain nothing
+// The decoding side of the ladder is in paged_attention.cpp.
 #include "ops/attention.h"
 
 #include "cpu/attention_run.h"
