@@ -41,10 +41,9 @@ struct Weights {
 
 inline Weights stepped(const AdamWArgs& args, Weights w, VecF grad) {
   grad *= args.grad_scale;
-  // m + (1 - beta1) (g - m): one rounding of the moment's own size, where beta1 m + ... has two.
-  w.exp_avg = fused_multiply_add(broadcast(args.grad_share), grad - w.exp_avg, w.exp_avg);
-  const VecF growth = fused_multiply_add(grad, grad, -w.exp_avg_sq);
-  w.exp_avg_sq = fused_multiply_add(broadcast(args.square_share), growth, w.exp_avg_sq);
+  // Not m + (1 - beta1) (g - m), which is NaN where m is infinite and loses g where beta is 0.
+  w.exp_avg = fused_multiply_add(broadcast(args.grad_share), grad, args.beta1 * w.exp_avg);
+  w.exp_avg_sq = fused_multiply_add(args.square_share * grad, grad, args.beta2 * w.exp_avg_sq);
   const VecF root = fused_multiply_add(square_root(w.exp_avg_sq), broadcast(args.root_scale),
                                        broadcast(args.eps));
   const VecF step = args.step_size * w.exp_avg / root;

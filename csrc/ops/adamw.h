@@ -40,8 +40,10 @@ struct AdamWArgs {
   int64_t num_tensors;
   int64_t num_blocks;
   float grad_scale;
-  float keep;          // 1 - lr weight_decay
-  float grad_share;    // 1 - beta1
+  float keep;  // 1 - lr weight_decay
+  float beta1;
+  float grad_share;  // 1 - beta1
+  float beta2;
   float square_share;  // 1 - beta2
   float root_scale;    // 1 / sqrt(1 - beta2^step)
   float step_size;     // lr / (1 - beta1^step)

@@ -97,6 +97,13 @@ def test_a_broken_gradient_reaches_the_weight(broken: float) -> None:
     assert weight[6].isfinite() and weight[8].isfinite()
 
 
+def test_an_infinite_moment_stays_infinite() -> None:
+    weight, exp_avg, exp_avg_sq = torch.ones(20), torch.zeros(20), torch.ones(20)
+    exp_avg[3] = math.inf
+    adamw_([weight], [torch.ones(20)], [exp_avg], [exp_avg_sq], step=1, **OPTIONS)
+    assert exp_avg[3] == math.inf and weight[3] == -math.inf
+
+
 def test_autograd_sees_that_a_saved_weight_has_changed() -> None:
     weight, x = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
     product = (weight * x).sum()

@@ -47,6 +47,7 @@ def cases(dtype: torch.dtype) -> list[OpCase]:
         OpCase(name="scaled", args=_lists([(65,)], dtype), kwargs=HYPER | {"grad_scale": 0.1}),
         OpCase(name="tensor", args=_lists([(6,)], dtype), kwargs=HYPER | {"grad_scale": scale}),
         OpCase(name="masters", args=_with_masters([(99,), (1030,), (16, 5)], dtype), kwargs=HYPER),
+        OpCase(name="no memory", args=_lists([(65,)], dtype), kwargs=HYPER | {"betas": (0.0, 0.0)}),
         OpCase(name="sliced", args=sliced, kwargs=HYPER),
         OpCase(name="gap", args=_lists([(1025,), (0, 3), (0,), (40, 60)], dtype), kwargs=HYPER),
         OpCase(name="empty", args=_lists([(0, 3)], dtype), kwargs=HYPER),
