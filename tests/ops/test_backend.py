@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from llmcore.errors import KernelUnavailable
-from llmcore.ops import rms_norm, swiglu, use_backend
+from llmcore.ops import rms_norm, use_backend
 from llmcore.ops.backend import choose, forced_backend
 
 TABLE = {"cpu": "native"}
@@ -27,7 +27,7 @@ def test_a_backend_that_the_op_lacks_raises() -> None:
     with use_backend("torch"), pytest.raises(KernelUnavailable, match="no backend 'torch'"):
         rms_norm(torch.ones(2, 4), torch.ones(4))
     with use_backend("native"), pytest.raises(KernelUnavailable, match="no backend 'native'"):
-        swiglu(torch.ones(4), torch.ones(4))
+        choose("op", {"cpu": "torch"}, "cpu")
 
 
 @pytest.mark.native
