@@ -1,7 +1,7 @@
 // rms_norm and layer_norm kernels, with and without a residual, on exact-size heap buffers with
 // real threads, against a double loop: what a sanitizer needs to see. Accuracy to the last place is
-// tests/ops' matter. Also rows written around the cache (row_output.h) at every offset of a line,
-// and the tails of vec.h and vec_pair.h through all widths.
+// tests/ops' matter. Also rows written around the cache (row_output.h) from several starts in a
+// line.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -248,6 +248,43 @@ void test_half_width(DType dtype, int64_t rows, int64_t cols) {
   for (size_t i = 1; i < width; ++i) EXPECT(dbias[i] == dbias[0]);
 }
 
+// bfloat16 numbers, all different, against the float32 kernel on the same numbers.
+void test_bfloat16_values(int64_t rows, int64_t cols) {
+  const auto narrow = [](const std::vector<float>& wide) {
+    std::vector<uint16_t> bits(wide.size());
+    for (size_t i = 0; i < wide.size(); ++i) {
+      uint32_t word;
+      std::memcpy(&word, &wide[i], 4);
+      bits[i] = static_cast<uint16_t>(word >> 16);
+    }
+    return bits;
+  };
+  const auto widen = [](const std::vector<uint16_t>& bits) {
+    std::vector<float> wide(bits.size());
+    for (size_t i = 0; i < bits.size(); ++i) {
+      const uint32_t word = static_cast<uint32_t>(bits[i]) << 16;
+      std::memcpy(&wide[i], &word, 4);
+    }
+    return wide;
+  };
+  const std::vector<uint16_t> x = narrow(numbers(rows * cols, 0)),
+                              weight = narrow(numbers(cols, 9));
+  const std::vector<float> wide_x = widen(x), wide_weight = widen(weight);
+  std::vector<uint16_t> y(x.size());
+  std::vector<float> expected(x.size());
+  llmcore::cpu::rms_norm({x.data(), weight.data(), y.data(), rows, cols, kEps, DType::kBFloat16},
+                         kThreads);
+  llmcore::cpu::rms_norm(
+      {wide_x.data(), wide_weight.data(), expected.data(), rows, cols, kEps, DType::kFloat32},
+      kThreads);
+  const std::vector<float> got = widen(y);
+  bool good = true;
+  for (size_t i = 0; i < got.size(); ++i) {
+    good = good && std::abs(got[i] - expected[i]) <= 0.004f * std::abs(expected[i]) + 1e-6f;
+  }
+  EXPECT(good);
+}
+
 // Rows written around the cache: any width, from any start, and not a byte beside them.
 void test_streamed(int64_t cols, size_t start) {
   const int64_t rows = llmcore::cpu::last_level_cache_bytes() / 2 / (2 * cols) + 5;
@@ -295,6 +332,7 @@ int main() {
       test_float32(problem(rows, cols, false, false, (cols + 2) / 3, 0.0));
       test_half_width(DType::kBFloat16, rows, cols);
       test_half_width(DType::kFloat16, rows, cols);
+      test_bfloat16_values(rows, cols);
     }
   }
   for (size_t start : {0, 1, 13, 31}) test_streamed(1001, start);
