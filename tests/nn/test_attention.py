@@ -33,9 +33,11 @@ def test_grouped_equals_multi_head_with_repeated_keys() -> None:
             heads = getattr(grouped, name).weight.view(2, 4, 12).repeat_interleave(3, dim=0)
             getattr(full, name).weight.copy_(heads.reshape(24, 12))
     x = random_input()
-    torch.testing.assert_close(
-        grouped(x, rotary=tables(7)), full(x, rotary=tables(7)), rtol=1e-5, atol=1e-6
-    )
+    got, expected = grouped(x, rotary=tables(7)), full(x, rotary=tables(7))
+    # Keys and values come from products of another width, which round differently: scores of size
+    # 10 move the weights by some 10 units of float32, and the largest output by as many.
+    scale = torch.finfo(torch.float32).eps * expected.abs().max().item()
+    torch.testing.assert_close(got, expected, rtol=0, atol=10 * scale)
 
 
 def test_matches_the_formula_with_one_head() -> None:

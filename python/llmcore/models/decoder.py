@@ -15,7 +15,6 @@ from llmcore.nn import (
     PackedProjection,
     RMSNorm,
     SelfAttention,
-    document_mask,
     rotary_tables,
 )
 
@@ -42,9 +41,11 @@ class DecoderBlock(nn.Module):
         *,
         rotary: tuple[Tensor, Tensor],
         mask: Bool[Tensor, "B T S"] | None = None,
+        segment_ids: Int[Tensor, "B T"] | None = None,
         cache: AttentionCache | None = None,
     ) -> Float[Tensor, "B T C"]:
-        x = x + self.attn(self.attn_norm(x), rotary=rotary, mask=mask, cache=cache)
+        normed = self.attn_norm(x)
+        x = x + self.attn(normed, rotary=rotary, mask=mask, segment_ids=segment_ids, cache=cache)
         return x + self.ffn(self.ffn_norm(x))
 
 
@@ -118,12 +119,11 @@ class Decoder(nn.Module):
         self._check_inputs(input_ids, positions, segment_ids, cache)
         num_tokens = input_ids.shape[1]
         rotary = self._rotary(positions, num_tokens, cache, input_ids.device)
-        mask = None if segment_ids is None else document_mask(segment_ids)
-        if cache is not None:
-            mask = cache.keep_mask(num_tokens)
+        mask = None if cache is None else cache.keep_mask(num_tokens)
+        segments = None if segment_ids is None else segment_ids.to(torch.int64)
         x = self.embed(input_ids)
         for layer in self.layers:
-            x = layer(x, rotary=rotary, mask=mask, cache=cache)
+            x = layer(x, rotary=rotary, mask=mask, segment_ids=segments, cache=cache)
         if cache is not None:
             cache.advance(num_tokens)
         return self.final_norm(x)

@@ -1,7 +1,6 @@
 """Layers: each module is one part of a model, with its parameters and no knowledge of the whole."""
 
 from llmcore.nn.attention import AttentionCache, SelfAttention
-from llmcore.nn.document_mask import document_mask
 from llmcore.nn.embedding import Embedding
 from llmcore.nn.ffn import FeedForward
 from llmcore.nn.linear import Linear, PackedProjection, linear_group
@@ -16,7 +15,6 @@ __all__ = [
     "PackedProjection",
     "RMSNorm",
     "SelfAttention",
-    "document_mask",
     "linear_group",
     "rotary_tables",
     "xpos_tables",

@@ -61,6 +61,7 @@ class SelfAttention(nn.Module):
         *,
         rotary: tuple[Tensor, Tensor],
         mask: Bool[Tensor, "B T S"] | None = None,
+        segment_ids: Int[Tensor, "B S"] | None = None,
         cache: AttentionCache | None = None,
     ) -> Float[Tensor, "B T C"]:
         cos, sin = rotary
@@ -70,4 +71,5 @@ class SelfAttention(nn.Module):
         k = ops.rope(k, cos, sin)
         if cache is not None:
             k, v = cache.extend(self.layer_idx, k, v)
-        return self.o_proj(ops.attention(q, k, v, mask=mask).flatten(-2))
+        mixed = ops.attention(q, k, v, mask=mask, segment_ids=segment_ids)
+        return self.o_proj(mixed.flatten(-2))
