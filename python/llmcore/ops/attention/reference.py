@@ -107,5 +107,6 @@ def _sparse_pairs(positions: Tensor, keys: Tensor, spec: AttentionSpec) -> Tenso
 
 
 def distances(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+    """Return |i - s| (T, S) of every query position and key."""
     positions = torch.arange(num_queries, device=device)[:, None] + num_keys - num_queries
     return (positions - torch.arange(num_keys, device=device)[None, :]).abs()
