@@ -70,7 +70,7 @@ void prepare_tile(const Problem& problem, const Sequence& sequence, int64_t tile
 
 int64_t most_strips(const Problem& problem) {
   const int64_t batch = problem.forward.num_sequences;
-  const bool packed = problem.forward.cu_seqlens_k != nullptr;
+  const bool packed = problem.forward.cu_seqlens_q != nullptr;
   int64_t most = 0;
   for (int64_t b = 0; b < (packed ? batch : at_most(batch, 1)); ++b) {
     most = at_least(most, sequence_of(problem, b).num_strips());
@@ -87,6 +87,7 @@ void run_units(const Problem& problem, int64_t index) {
   const int64_t batch_streams = problem.merges_batch ? 1 : forward.num_sequences;
   const int64_t head_streams = problem.merges_heads ? 1 : forward.num_kv_heads;
   const int64_t streams = batch_streams * head_streams, strips = most_strips(problem);
+  if (streams == 0 || strips == 0) return;
   const int64_t lanes = at_most(problem.args.num_threads, streams);
   auto* next = reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit);
   Worker worker = worker_of<Math>(problem, index);

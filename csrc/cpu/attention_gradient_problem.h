@@ -45,7 +45,7 @@ inline BiasSum bias_sum_of(const AttentionBackwardArgs& args) {
 
 inline Problem problem_of(const AttentionBackwardArgs& args) {
   const auto address = reinterpret_cast<uintptr_t>(args.scratch);
-  float* scratch = args.scratch + (64 - address % 64) % 64 / sizeof(float);
+  float* scratch = args.scratch + (64 - address % 64) % 64 / 4;
   const BiasSum sum = bias_sum_of(args);
   const bool elements = sum == BiasSum::kElements;
   return {args,

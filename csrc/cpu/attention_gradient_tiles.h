@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "cpu/attention_tiles.h"
 #include "cpu/vec.h"
 #include "cpu/vec_math.h"
 
@@ -75,34 +76,6 @@ struct Rows {
   int64_t count;
   int64_t width;
 };
-
-// Interleaves the lanes of a and b: the low halves into a, the high halves into b.
-inline void interleave(VecF& a, VecF& b) {
-  VecI low, high;
-  for (int i = 0; i < kWidth; ++i) {
-    low[i] = i / 2 + (i % 2) * kWidth;
-    high[i] = low[i] + kWidth / 2;
-  }
-  const VecF first = __builtin_shuffle(a, b, low);
-  b = __builtin_shuffle(a, b, high);
-  a = first;
-}
-
-// rows[i][j] becomes rows[j][i]: each round interleaves row i with row i + half.
-inline void transpose(VecF (&rows)[kWidth]) {
-#pragma GCC unroll 4
-  for (int round = 1; round < kWidth; round *= 2) {
-    VecF mixed[kWidth];
-#pragma GCC unroll 8
-    for (int i = 0; i < kWidth / 2; ++i) {
-      mixed[2 * i] = rows[i];
-      mixed[2 * i + 1] = rows[i + kWidth / 2];
-      interleave(mixed[2 * i], mixed[2 * i + 1]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kWidth; ++i) rows[i] = mixed[i];
-  }
-}
 
 // Arithmetic in float32 on any storage type.
 template <class T>
@@ -224,7 +197,7 @@ void pack_transposed(float* to, const Rows<typename Math::Element>& from) {
         const bool inside = r + i < from.count;
         block[i] = inside ? Math::words(from.first + (r + i) * from.stride, from.width, w) : VecF{};
       }
-      transpose(block);
+      transpose_lanes(block);
       const int64_t rows = at_most(words - w, kWidth);
       for (int64_t i = 0; i < rows; ++i) store(panel + (w + i) * kPanel, block[i]);
     }

@@ -108,7 +108,7 @@ inline void multiply_wide(VecU a, uint32_t b, VecU& high, VecU& low) {
 
 // Philox4x32-10 of counters (first + lane, c1, c2, c3). Salmon et al. 2011.
 inline PhiloxWords philox(uint32_t first, uint32_t c1, uint32_t c2, uint32_t c3, uint64_t seed) {
-  VecU x0, x1 = VecU{} + c1, x2 = VecU{} + c2, x3 = VecU{} + c3;
+  VecU x0{}, x1 = VecU{} + c1, x2 = VecU{} + c2, x3 = VecU{} + c3;
   for (int i = 0; i < kWidth; ++i) x0[i] = first + static_cast<uint32_t>(i);
   auto k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
