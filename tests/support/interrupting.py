@@ -14,9 +14,9 @@ def interrupt_after(num_steps: int) -> Iterator[None]:
     step = AdamW.step
     done = 0
 
-    def counted(self: AdamW, *, lr: float) -> None:
+    def counted(self: AdamW, *, lr: float, grad_scale: float = 1.0) -> None:
         nonlocal done
-        step(self, lr=lr)
+        step(self, lr=lr, grad_scale=grad_scale)
         done += 1
         if done == num_steps:
             signal.raise_signal(signal.SIGINT)
