@@ -1,6 +1,6 @@
 """Training throughput of the quickstart model against transformers' LlamaForCausalLM, side by side.
 
-Same weights, batch, threads and optimiser (torch.optim.AdamW); one step is forward, backward and
+Same weights, batch, threads and optimiser (AdamW, fused in both); one step is forward, backward and
 update. The two take turns, so that a busy machine slows both; medians are compared.
 
     python benchmarks/models/bench_train_throughput.py --json out.json
@@ -22,6 +22,7 @@ from benchmarks.support import results
 from benchmarks.support.machine import facts
 from llmcore.losses import token_cross_entropy
 from llmcore.models import Decoder, DecoderConfig, save_pretrained
+from llmcore.optim import AdamW, OptimConfig
 
 Step = Callable[[Tensor], float]
 
@@ -40,22 +41,22 @@ def model_config(args: argparse.Namespace) -> DecoderConfig:
 
 
 def our_step(model: Decoder) -> Step:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    optimizer = AdamW(model.named_parameters(), OptimConfig(betas=(0.9, 0.999)))
 
     def step(ids: Tensor) -> float:
         logits = model(ids[:, :-1])
         result = token_cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         loss = result.loss_sum / result.num_tokens
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(lr=1e-4)
+        optimizer.zero_grad()
         return loss.item()
 
     return step
 
 
 def their_step(model: Any) -> Step:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step(ids: Tensor) -> float:
         logits = model(ids[:, :-1], use_cache=False).logits
@@ -70,7 +71,7 @@ def their_step(model: Any) -> Step:
 
 def their_native_step(model: Any) -> Step:
     """As transformers computes the loss itself from `labels`, which shifts inside the model."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step(ids: Tensor) -> float:
         loss = model(ids[:, :-1], labels=ids[:, :-1], use_cache=False).loss
