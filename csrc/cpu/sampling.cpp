@@ -42,8 +42,8 @@ Scratch scratch_for(int64_t vocab) {
   const int64_t room = (vocab + 2 * kStep + 15) / 16 * 16;
   const int64_t num_blocks = (vocab + kBlock - 1) / kBlock;
   Scratch s;
-  s.found.weights =
-      reinterpret_cast<uint64_t*>(thread_scratch(cpu::Scratch::kWorker, room * 24 + num_blocks * 8));
+  s.found.weights = reinterpret_cast<uint64_t*>(
+      thread_scratch(cpu::Scratch::kWorker, room * 24 + num_blocks * 8));
   s.found.ids = reinterpret_cast<uint32_t*>(s.found.weights + room);
   s.found.active = s.found.ids + room;
   s.found.scores = reinterpret_cast<float*>(s.found.active + room);
