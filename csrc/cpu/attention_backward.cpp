@@ -6,6 +6,19 @@
 // shares of dq are added in the order of the strips: a unit waits for its turn at a tile. So no
 // result depends on the number of threads, and dq needs no copy per thread. Units are taken in an
 // order in which every unit waits only for units taken before it.
+//
+// Ladder: one thread by its CPU time on an AMD EPYC (Zen 4, 1 MiB L2, avx512_bf16) that others used
+// too; causal, T = 2048 to 4096, GFLOP/s over kept pairs at 6 D + 4 Dv a pair. FMA peak 114 to 117,
+// dot peak 230 to 236; the better of a few runs.
+//                                                          float32         bfloat16
+//                                       D                  64    128       64    128
+//   1. units of 64 keys: q and dout packed for every block  93     94      162    171
+//      the products run within 10 % of the peak (dk and dv of bfloat16 within 20 %: few steps
+//      between a load and a store of the sums); packing takes 5 % of the time and more at D = 128,
+//      adding to dq 3 to 6 %, exp and its surroundings 5 %
+//   2. units of up to 256 keys                             102    102      183    192  (this one)
+// 2^x in place of e^x gains 1 % at D = 32 and nothing beyond, and errs more. A bias is bounded by
+// the memory of its gradient: 65 at T = 512, D = 64, where 88 are reached without it.
 #include "ops/attention_backward.h"
 
 #include "cpu/attention_gradient_block.h"
@@ -81,33 +94,52 @@ int64_t most_strips(const Problem& problem) {
 // Streams are (sequence, key/value head), or sets of them that share a bias gradient. As many of
 // them as there are workers are processed at a time, strip by strip, so that workers seldom meet in
 // one stream and a stream stays in the cache.
+struct Units {
+  int64_t head_streams, streams, strips;
+  int64_t count() const { return streams * strips; }
+};
+
+Units units_of(const Problem& problem) {
+  const int64_t batch_streams = problem.merges_batch ? 1 : problem.forward.num_sequences;
+  const int64_t head_streams = problem.merges_heads ? 1 : problem.forward.num_kv_heads;
+  return {head_streams, batch_streams * head_streams, most_strips(problem)};
+}
+
 template <class Math>
-void run_units(const Problem& problem, int64_t index) {
+void run_unit(const Problem& problem, const Units& units, int64_t stream, int64_t strip,
+              Worker& worker) {
   const AttentionArgs& forward = problem.forward;
-  const int64_t batch_streams = problem.merges_batch ? 1 : forward.num_sequences;
-  const int64_t head_streams = problem.merges_heads ? 1 : forward.num_kv_heads;
-  const int64_t streams = batch_streams * head_streams, strips = most_strips(problem);
-  if (streams == 0 || strips == 0) return;
-  const int64_t lanes = at_most(problem.args.num_threads, streams);
-  auto* next = reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit);
-  Worker worker = worker_of<Math>(problem, index);
-  for (;;) {
-    const int64_t unit = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
-    if (unit >= streams * strips) return;
-    const int64_t first = unit / (lanes * strips) * lanes;
-    const int64_t left = unit - first * strips, together = at_most(lanes, streams - first);
-    const int64_t strip = left / together, stream = first + left % together;
-    const int64_t batch = stream / head_streams, head = stream % head_streams;
-    const int64_t batch_end = problem.merges_batch ? forward.num_sequences : batch + 1;
-    const int64_t head_end = problem.merges_heads ? forward.num_kv_heads : head + 1;
-    for (int64_t b = batch; b < batch_end; ++b) {
-      const Sequence sequence = sequence_of(problem, b);
-      if (strip >= sequence.num_strips()) continue;
-      for (int64_t h = head; h < head_end; ++h) {
-        process_strip<Math>(problem, sequence, h, strip, worker);
-      }
+  const int64_t batch = stream / units.head_streams, head = stream % units.head_streams;
+  const int64_t batch_end = problem.merges_batch ? forward.num_sequences : batch + 1;
+  const int64_t head_end = problem.merges_heads ? forward.num_kv_heads : head + 1;
+  for (int64_t b = batch; b < batch_end; ++b) {
+    const Sequence sequence = sequence_of(problem, b);
+    if (strip >= sequence.num_strips()) continue;
+    for (int64_t h = head; h < head_end; ++h) {
+      process_strip<Math>(problem, sequence, h, strip, worker);
     }
   }
+}
+
+template <class Math>
+void run_units(const Problem& problem, const ParallelFor& parallel_for) {
+  const Units units = units_of(problem);
+  if (units.count() == 0) return;
+  const int64_t lanes = at_most(problem.args.num_threads, units.streams);
+  auto* next = reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit);
+  *next = 0;
+  const auto work = [&](int64_t index, int64_t) {
+    Worker worker = worker_of<Math>(problem, index);
+    for (;;) {
+      const int64_t unit = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
+      if (unit >= units.count()) return;
+      const int64_t first = unit / (lanes * units.strips) * lanes;
+      const int64_t left = unit - first * units.strips;
+      const int64_t together = at_most(lanes, units.streams - first);
+      run_unit<Math>(problem, units, first + left % together, left / together, worker);
+    }
+  };
+  parallel_for(0, at_most(problem.args.num_threads, units.count()), 1, work);
 }
 
 // --- after the units: sums over sequences, heads and tiles
@@ -227,9 +259,7 @@ void backward(const AttentionBackwardArgs& args, const ParallelFor& parallel_for
                    }
                  }
                });
-  *reinterpret_cast<int64_t*>(problem.scratch + problem.at.next_unit) = 0;
-  parallel_for(0, args.num_threads, 1,
-               [&](int64_t begin, int64_t) { run_units<Math>(problem, begin); });
+  run_units<Math>(problem, parallel_for);
   if (args.dsinks != nullptr) sum_sinks(problem, parallel_for);
   if (problem.bias_sum == BiasSum::kRows || problem.bias_sum == BiasSum::kKeys) {
     sum_bias(problem, parallel_for);
