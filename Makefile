@@ -134,12 +134,12 @@ ASAN_RUN = LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g
   ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=8192 \
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH="$(CURDIR)/$(ASAN_DIR)/python:$(CURDIR)"
 .PHONY: test-asan
-test-asan: setup $(TEST_DEPS_STAMP) ## run the native tests under AddressSanitizer and UBSan
+test-asan: setup $(TEST_DEPS_STAMP) ## run tests/ops and tests/tokenizers under ASan and UBSan (long)
 	$(ASAN_BUILD)
 	$(ASAN_RUN) $(PY) -m pytest tests/ops tests/tokenizers -m 'not compile and not gpu' $(PYTEST_ARGS)
 
 .PHONY: test-cpp
-test-cpp: setup ## run the C++ tests and the op checks under ASan and UBSan, then the C++ tests under TSan
+test-cpp: setup ## run the C++ tests under ASan and UBSan, then under TSan
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake/run_sanitized.sh asan python
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake/run_sanitized.sh tsan python
 

@@ -17,8 +17,9 @@
 //      between a load and a store of the sums); packing takes 5 % of the time and more at D = 128,
 //      adding to dq 3 to 6 %, exp and its surroundings 5 %
 //   2. units of up to 256 keys                             102    102      183    192  (this one)
-// 2^x in place of e^x gains 1 % at D = 32 and nothing beyond, and errs more. A bias is bounded by
-// the memory of its gradient: 65 at T = 512, D = 64, where 88 are reached without it.
+// 2^x in place of e^x gains 1 % at D = 32 and nothing beyond, and errs more. A bias costs
+// a quarter: 65 at T = 512, D = 64, where 88 are reached without it; 67 to 75 without its gradient,
+// so most of it is in the scores.
 #include "ops/attention_backward.h"
 
 #include "cpu/attention_gradient_block.h"
