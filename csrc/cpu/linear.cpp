@@ -223,7 +223,7 @@ void run(const LinearArgs& args, const ParallelFor& parallel_for) {
     parallel_for(first_tile, plan.block_begin(last_block), grain_tiles(weight.in_size, kMaxRows),
                  repack);
     const auto multiply = [&](int64_t begin, int64_t end) {
-      alignas(64) float c[kMaxBlockRows * kPanelWidth];
+      alignas(64) float c[kMaxBlockRows * kPanelWidth] = {};
       for (int64_t item = begin; item < end; ++item) {
         const int64_t panel = item % num_panels, at = first_block + item / num_panels;
         const int64_t row = plan.tile_begin(plan.block_begin(at));

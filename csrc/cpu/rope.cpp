@@ -260,7 +260,7 @@ class Stage {
  private:
   static constexpr int64_t kRegister = kWidth * 4;
   struct Buffer {
-    alignas(64) char bytes[kStageBytes + kFlushBytes + 64];
+    alignas(64) char bytes[kStageBytes + kFlushBytes + 64] = {};
     int64_t filled = 0;
   };
 

@@ -34,6 +34,16 @@ struct Float16 {
   uint16_t bits;
 };
 
+// An array of them as the array of their bits.
+template <class T>
+inline const uint16_t* bits_of(const T* p) {
+  return reinterpret_cast<const uint16_t*>(p);
+}
+template <class T>
+inline uint16_t* bits_of(T* p) {
+  return reinterpret_cast<uint16_t*>(p);
+}
+
 inline VecF broadcast(float value) {
   return VecF{} + value;
 }
@@ -187,10 +197,10 @@ inline VecF from_bfloat16(VecU16 bits) {
 }
 
 inline VecF load(const BFloat16* p) {
-  return from_bfloat16(load_bits(&p->bits));
+  return from_bfloat16(load_bits(bits_of(p)));
 }
 inline void store(BFloat16* p, VecF v) {
-  store_bits(&p->bits, bfloat16_bits(v));
+  store_bits(bits_of(p), bfloat16_bits(v));
 }
 
 // --- float16 -----------------------------------------------------------------------------------
@@ -222,10 +232,10 @@ inline VecF from_float16(VecU16 bits) {
 }
 
 inline VecF load(const Float16* p) {
-  return from_float16(load_bits(&p->bits));
+  return from_float16(load_bits(bits_of(p)));
 }
 inline void store(Float16* p, VecF v) {
-  store_bits(&p->bits, float16_bits(v));
+  store_bits(bits_of(p), float16_bits(v));
 }
 
 // --- int8: whole numbers from -128 to 127 ------------------------------------------------------
@@ -306,10 +316,10 @@ inline VecF load_tail(const float* p, int64_t n) {
 #endif
 }
 inline VecF load_tail(const BFloat16* p, int64_t n) {
-  return from_bfloat16(load_bits_tail(&p->bits, n));
+  return from_bfloat16(load_bits_tail(bits_of(p), n));
 }
 inline VecF load_tail(const Float16* p, int64_t n) {
-  return from_float16(load_bits_tail(&p->bits, n));
+  return from_float16(load_bits_tail(bits_of(p), n));
 }
 template <class T>
 inline VecF load_tail(const T* p, int64_t n) {
@@ -330,10 +340,10 @@ inline void store_tail(float* p, VecF v, int64_t n) {
 #endif
 }
 inline void store_tail(BFloat16* p, VecF v, int64_t n) {
-  store_bits_tail(&p->bits, bfloat16_bits(v), n);
+  store_bits_tail(bits_of(p), bfloat16_bits(v), n);
 }
 inline void store_tail(Float16* p, VecF v, int64_t n) {
-  store_bits_tail(&p->bits, float16_bits(v), n);
+  store_bits_tail(bits_of(p), float16_bits(v), n);
 }
 template <class T>
 inline void store_tail(T* p, VecF v, int64_t n) {

@@ -104,7 +104,7 @@ inline VecPair load_pair_tail(const T* p, int64_t n) {
 }
 template <>
 inline VecPair load_pair_tail(const BFloat16* p, int64_t n) {
-  return split_bfloat16(load_register_tail(&p->bits, n));
+  return split_bfloat16(load_register_tail(bits_of(p), n));
 }
 
 template <class T>
@@ -115,7 +115,7 @@ inline void store_pair_tail(T* p, VecPair v, int64_t n) {
 }
 template <>
 inline void store_pair_tail(BFloat16* p, VecPair v, int64_t n) {
-  store_register_tail(&p->bits, join_bfloat16(v), n);
+  store_register_tail(bits_of(p), join_bfloat16(v), n);
 }
 
 }  // namespace llmcore::cpu::LLMCORE_ISA
