@@ -129,6 +129,15 @@ def fresh(rng: random.Random, value: Any) -> Any:
     return value
 
 
+def copied(value: Any) -> Any:
+    """Copies of all tensors inside, laid out as they are."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, (list, tuple)):
+        return type(value)(copied(item) for item in value)
+    return value
+
+
 def garbage_tensor(rng: random.Random) -> Tensor:
     sizes = [rng.choice(SIZES) for _ in range(rng.choice((0, 1, 1, 2, 2, 2, 3, 3, 4)))]
     generator = torch.Generator().manual_seed(rng.getrandbits(31))
