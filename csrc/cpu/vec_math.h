@@ -131,10 +131,10 @@ inline VecF exp(VecF x) {
 inline VecF log(VecF x) {
   const VecI tiny = x < 0x1p-126f;
   const VecI bits = (VecI)(tiny ? x * 0x1p23f : x);
-  constexpr int32_t kSqrtHalf = 0x3F3504F3;
-  const VecI above = bits - kSqrtHalf;
+  constexpr uint32_t kSqrtHalf = 0x3F3504F3;
+  const VecI above = (VecI)((VecU)bits - kSqrtHalf);  // wraps for x < 0, whose result is NaN
   const VecI exponent = (above >> 23) - (tiny & 23);
-  const VecF f = (VecF)((above & 0x007FFFFF) + kSqrtHalf) - 1.0f;
+  const VecF f = (VecF)((VecU)(above & 0x007FFFFF) + kSqrtHalf) - 1.0f;
   const VecF n = __builtin_convertvector(exponent, VecF);
   const VecF p =
       polynomial(f, {-7.634496123e-2f, 1.276157688e-1f, -1.316018247e-1f, 1.420175803e-1f,
