@@ -104,6 +104,10 @@ inline int64_t check_cu_seqlens(const char* op, const char* argument, Tensor& cu
   if (!cu_seqlens.is_cpu()) fail(op, argument, "on the CPU as q is", "another device");
   const int64_t* at = integers_of(cu_seqlens);
   const int64_t last = cu_seqlens.size(0) - 1;
+  if (at[0] != 0 || at[last] != tokens) {
+    fail(op, argument, "from 0 to " + std::to_string(tokens),
+         std::to_string(at[0]) + " to " + std::to_string(at[last]));
+  }
   int64_t longest = 0;
   for (int64_t b = 0; b < last; ++b) {
     if (at[b + 1] < at[b]) {
@@ -111,10 +115,6 @@ inline int64_t check_cu_seqlens(const char* op, const char* argument, Tensor& cu
            std::to_string(at[b]) + " before " + std::to_string(at[b + 1]));
     }
     if (at[b + 1] - at[b] > longest) longest = at[b + 1] - at[b];
-  }
-  if (at[0] != 0 || at[last] != tokens) {
-    fail(op, argument, "from 0 to " + std::to_string(tokens),
-         std::to_string(at[0]) + " to " + std::to_string(at[last]));
   }
   return longest;
 }
