@@ -88,7 +88,7 @@ void add_block(RowSums& row, const T* x, int64_t vectors) {
 // A block whose logits must first be capped, or whose last vector is not full.
 template <bool kSmooth, class T>
 void add_copied(RowSums& row, const T* x, int64_t n, float softcap) {
-  float block[kBlock];
+  float block[kBlock] = {};
   const int64_t vectors = (n + kWidth - 1) / kWidth;
   for (int64_t i = 0; i < vectors; ++i) {
     const int64_t left = n - i * kWidth;
