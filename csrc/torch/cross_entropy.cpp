@@ -112,7 +112,7 @@ void write_gradient(const Tensor& dlosses_any, const Tensor& logits, const Tenso
   check_rows(match, "lse", lse_any, ScalarType::Float, "float32");
   check_rows(match, "dlosses", dlosses_any, ScalarType::Float, "float32");
   const int64_t cols = match.axis("V");
-  if (slice.first_col < 0 || slice.first_col > slice.vocab_size - cols) {
+  if (slice.first_col < 0 || slice.vocab_size < cols || slice.first_col > slice.vocab_size - cols) {
     throw std::runtime_error(std::string(kOp) +
                              ": first_col must be a slice of the vocabulary, got " +
                              std::to_string(slice.first_col));
