@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "bpe_encoder.h"
-#include "bpe_trainer.h"
 #include "harness.h"
-#include "word_counter.h"
+#include "tokenizer/pipeline/bpe_encoder.h"
+#include "tokenizer/train/bpe_trainer.h"
+#include "tokenizer/train/word_counter.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "tokenizer.h"
+#include "bindings/tokenizer.h"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -14,14 +14,15 @@
 #include <tuple>
 #include <vector>
 
-#include "bpe_encoder.h"
-#include "bpe_model.h"
-#include "bpe_trainer.h"
-#include "byte_alphabet.h"
-#include "errors.h"
-#include "pretokenizer.h"
-#include "token_offsets.h"
-#include "word_counter.h"
+#include "bindings/convert.h"
+#include "tokenizer/errors.h"
+#include "tokenizer/models/bpe_model.h"
+#include "tokenizer/models/byte_alphabet.h"
+#include "tokenizer/pipeline/bpe_encoder.h"
+#include "tokenizer/pipeline/token_offsets.h"
+#include "tokenizer/split/gpt2_scanner.h"
+#include "tokenizer/train/bpe_trainer.h"
+#include "tokenizer/train/word_counter.h"
 
 namespace nb = nanobind;
 
@@ -48,40 +49,6 @@ void translate(const std::exception_ptr& error, void*) {
   }
 }
 
-// Bytes of a str (as UTF-8) or bytes object; they live as long as the object.
-Text view_of(nb::handle object) {
-  if (PyBytes_Check(object.ptr())) {
-    const char* data = PyBytes_AsString(object.ptr());
-    return {reinterpret_cast<const std::uint8_t*>(data),
-            static_cast<std::size_t>(PyBytes_Size(object.ptr()))};
-  }
-  if (!PyUnicode_Check(object.ptr())) {
-    throw DataError("tokenizer: text must be str or bytes, got " +
-                    nb::cast<std::string>(nb::str(nb::type_name(object.type()))));
-  }
-  Py_ssize_t size = 0;
-  const char* data = PyUnicode_AsUTF8AndSize(object.ptr(), &size);
-  if (data == nullptr) {
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) throw nb::python_error();
-    PyErr_Clear();
-    throw DataError("tokenizer: text must be valid Unicode, got a lone surrogate");
-  }
-  return {reinterpret_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)};
-}
-
-std::string_view chars_of(nb::handle object) {
-  if (!PyUnicode_Check(object.ptr())) throw DataError("tokenizer: a token must be a string");
-  const Text text = view_of(object);
-  return {reinterpret_cast<const char*>(text.data()), text.size()};
-}
-
-std::vector<Text> views_of(const nb::list& texts) {
-  std::vector<Text> views;
-  views.reserve(nb::len(texts));
-  for (const nb::handle text : texts) views.push_back(view_of(text));
-  return views;
-}
-
 // "a b" or ["a", "b"].
 std::pair<std::string_view, std::string_view> merge_of(nb::handle item, std::size_t rank) {
   const auto fail = [&]() {
@@ -97,26 +64,6 @@ std::pair<std::string_view, std::string_view> merge_of(nb::handle item, std::siz
   }
   if (!PyList_Check(item.ptr()) || PyList_Size(item.ptr()) != 2) throw fail();
   return {chars_of(PyList_GetItem(item.ptr(), 0)), chars_of(PyList_GetItem(item.ptr(), 1))};
-}
-
-template <typename T>
-nb::ndarray<nb::numpy, T, nb::ndim<1>> to_numpy(std::vector<T>&& values) {
-  auto* owned = new std::vector<T>(std::move(values));
-  const nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  return nb::ndarray<nb::numpy, T, nb::ndim<1>>(owned->data(), {owned->size()}, owner);
-}
-
-nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>> to_numpy(IdBuffer&& ids) {
-  const std::size_t size = ids.size();
-  std::uint32_t* owned = ids.release();
-  const nb::capsule owner(owned == nullptr ? new std::uint32_t[1] : owned,
-                          [](void* p) noexcept { delete[] static_cast<std::uint32_t*>(p); });
-  return nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>>(owner.data(), {size}, owner);
-}
-
-void check_signals() {
-  const nb::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
 
 std::shared_ptr<BpeEncoder> make_encoder(const nb::list& tokens, const nb::list& merges,

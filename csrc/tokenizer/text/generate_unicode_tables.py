@@ -1,6 +1,6 @@
 """Write unicode_tables.h: the classes \\p{L}, \\p{N} and \\s of every code point, Unicode 16.0.
 
-    python csrc/tokenizer/generate_unicode_tables.py > csrc/tokenizer/unicode_tables.h
+    python csrc/tokenizer/text/generate_unicode_tables.py > csrc/tokenizer/text/unicode_tables.h
 
 The letters and numbers come from this Python's `unicodedata`. Pythons older than 3.14 carry an
 older Unicode; ADDED holds what versions 15.0, 15.1 and 16.0 assigned since 14.0, so that every

@@ -1,6 +1,6 @@
-#include "byte_alphabet.h"
+#include "tokenizer/models/byte_alphabet.h"
 
-#include "pretokenizer.h"
+#include "tokenizer/split/gpt2_scanner.h"
 
 namespace llmcore::tokenizer {
 namespace {

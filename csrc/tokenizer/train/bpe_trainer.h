@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "word_counter.h"
+#include "tokenizer/train/word_counter.h"
 
 namespace llmcore::tokenizer {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "bpe_model.h"
+#include "tokenizer/models/bpe_model.h"
 
 namespace llmcore::tokenizer {
 

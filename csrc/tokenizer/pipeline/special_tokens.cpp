@@ -1,4 +1,4 @@
-#include "special_tokens.h"
+#include "tokenizer/pipeline/special_tokens.h"
 
 namespace llmcore::tokenizer {
 

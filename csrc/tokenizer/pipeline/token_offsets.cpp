@@ -1,4 +1,4 @@
-#include "token_offsets.h"
+#include "tokenizer/pipeline/token_offsets.h"
 
 namespace llmcore::tokenizer {
 

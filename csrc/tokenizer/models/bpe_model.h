@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "merge_table.h"
+#include "tokenizer/models/merge_table.h"
 
 namespace llmcore::tokenizer {
 

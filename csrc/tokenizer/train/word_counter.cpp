@@ -1,9 +1,9 @@
-#include "word_counter.h"
+#include "tokenizer/train/word_counter.h"
 
 #include <algorithm>
 
-#include "errors.h"
-#include "pretokenizer.h"
+#include "tokenizer/errors.h"
+#include "tokenizer/split/gpt2_scanner.h"
 
 namespace llmcore::tokenizer {
 namespace {

@@ -1,11 +1,11 @@
-#include "bpe_model.h"
+#include "tokenizer/models/bpe_model.h"
 
 #include <algorithm>
 #include <functional>
 #include <limits>
 
-#include "byte_alphabet.h"
-#include "errors.h"
+#include "tokenizer/errors.h"
+#include "tokenizer/models/byte_alphabet.h"
 
 namespace llmcore::tokenizer {
 namespace {

@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "bpe_model.h"
-#include "id_buffer.h"
-#include "parallel.h"
-#include "piece_cache.h"
-#include "special_tokens.h"
+#include "tokenizer/id_buffer.h"
+#include "tokenizer/models/bpe_model.h"
+#include "tokenizer/models/piece_cache.h"
+#include "tokenizer/parallel.h"
+#include "tokenizer/pipeline/special_tokens.h"
 
 namespace llmcore::tokenizer {
 

@@ -1,12 +1,12 @@
-#include "bpe_trainer.h"
+#include "tokenizer/train/bpe_trainer.h"
 
 #include <algorithm>
 #include <bit>
 #include <chrono>
 #include <unordered_map>
 
-#include "byte_alphabet.h"
-#include "errors.h"
+#include "tokenizer/errors.h"
+#include "tokenizer/models/byte_alphabet.h"
 
 namespace llmcore::tokenizer {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "piece_key.h"
+#include "tokenizer/models/piece_key.h"
 
 namespace llmcore::tokenizer {
 

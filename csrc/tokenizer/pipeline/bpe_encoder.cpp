@@ -1,9 +1,9 @@
-#include "bpe_encoder.h"
+#include "tokenizer/pipeline/bpe_encoder.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "pretokenizer.h"
+#include "tokenizer/split/gpt2_scanner.h"
 
 namespace llmcore::tokenizer {
 namespace {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "parallel.h"
-#include "piece_key.h"
+#include "tokenizer/models/piece_key.h"
+#include "tokenizer/parallel.h"
 
 namespace llmcore::tokenizer {
 

@@ -1,0 +1,391 @@
+#include "tokenizer/formats/json.h"
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_set>
+
+#include "tokenizer/errors.h"
+#include "tokenizer/text/utf8.h"
+
+namespace llmcore::tokenizer {
+
+namespace {
+
+constexpr int kMaxDepth = 256;
+constexpr std::size_t kFewMembers = 16;
+const Json kNothing;
+
+[[noreturn]] void fail(std::string_view where, std::string_view expected, const Json& got) {
+  throw DataError(std::string(where) + ": must be " + std::string(expected) + ", got " +
+                  got.describe());
+}
+
+}  // namespace
+
+std::span<const Json> Json::items() const {
+  return {items_, size_};
+}
+
+std::span<const JsonMember> Json::members() const {
+  return {members_, size_};
+}
+
+const Json& Json::operator[](std::string_view name) const {
+  if (!is_object()) return kNothing;
+  for (const JsonMember& member : members()) {
+    if (member.name == name) return member.value;
+  }
+  return kNothing;
+}
+
+std::string_view Json::as_string(std::string_view where) const {
+  if (!is_string()) fail(where, "a string", *this);
+  return string();
+}
+
+std::int64_t Json::as_integer(std::string_view where, std::int64_t least, std::int64_t most) const {
+  if (!is_integer() || integer_ < least || integer_ > most) {
+    fail(where, "an integer from " + std::to_string(least) + " to " + std::to_string(most), *this);
+  }
+  return integer_;
+}
+
+double Json::as_number(std::string_view where) const {
+  if (!is_integer() && kind_ != Kind::kNumber) fail(where, "a number", *this);
+  return number();
+}
+
+bool Json::as_bool(std::string_view where) const {
+  if (kind_ != Kind::kBool) fail(where, "true or false", *this);
+  return boolean();
+}
+
+std::span<const Json> Json::as_items(std::string_view where) const {
+  if (!is_array()) fail(where, "a list", *this);
+  return items();
+}
+
+std::span<const JsonMember> Json::as_members(std::string_view where) const {
+  if (!is_object()) fail(where, "an object", *this);
+  return members();
+}
+
+std::string Json::describe() const {
+  switch (kind_) {
+    case Kind::kNull:
+      return "null";
+    case Kind::kBool:
+      return boolean() ? "true" : "false";
+    case Kind::kInteger:
+      return std::to_string(integer_);
+    case Kind::kNumber:
+      return std::to_string(number_);
+    case Kind::kString:
+      return json_quote(string().substr(0, 64));
+    case Kind::kArray:
+      return "a list";
+    case Kind::kObject:
+      break;
+  }
+  const Json& type = (*this)["type"];
+  return type.is_string() ? "an object of type " + type.describe() : "an object";
+}
+
+// One pass over the text. The children of an open list or object wait on a stack until it closes.
+class JsonReader {
+ public:
+  JsonReader(JsonDocument& document, std::string_view name)
+      : document_(document), name_(name), text_(document.text_) {}
+
+  void read() {
+    const std::size_t valid = valid_utf8_length(text_);
+    if (valid != text_.size()) {
+      at_ = valid;
+      fail("a byte that is not UTF-8");
+    }
+    if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
+    skip_space();
+    document_.root_ = read_value(0);
+    skip_space();
+    if (at_ != text_.size()) fail("more text after the value");
+  }
+
+ private:
+  [[noreturn]] void fail(std::string_view what) const {
+    throw DataError(std::string(name_) + ": must be JSON, got " + std::string(what) + " at byte " +
+                    std::to_string(at_));
+  }
+
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+  void skip_space() {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+      ++at_;
+    }
+  }
+
+  void expect(char c) {
+    if (peek() != c) fail(at_ < text_.size() ? "another character" : "the end of the text");
+    ++at_;
+  }
+
+  Json read_value(int depth) {
+    if (depth > kMaxDepth) fail("more than 256 levels");
+    switch (peek()) {
+      case '{':
+        return read_object(depth);
+      case '[':
+        return read_array(depth);
+      case '"':
+        return string_value(read_string());
+      case 't':
+        return read_word("true", Json::Kind::kBool, 1);
+      case 'f':
+        return read_word("false", Json::Kind::kBool, 0);
+      case 'n':
+        return read_word("null", Json::Kind::kNull, 0);
+      default:
+        return read_number();
+    }
+  }
+
+  Json read_word(std::string_view word, Json::Kind kind, std::int64_t value) {
+    if (text_.substr(at_, word.size()) != word) fail("an unknown word");
+    at_ += word.size();
+    Json json;
+    json.kind_ = kind;
+    json.integer_ = value;
+    return json;
+  }
+
+  static Json string_value(std::string_view chars) {
+    Json json;
+    json.kind_ = Json::Kind::kString;
+    json.size_ = static_cast<std::uint32_t>(chars.size());
+    json.chars_ = chars.data();
+    return json;
+  }
+
+  std::size_t skip_digits() {
+    const std::size_t from = at_;
+    while (peek() >= '0' && peek() <= '9') ++at_;
+    return at_ - from;
+  }
+
+  Json read_number() {
+    const std::size_t begin = at_;
+    if (peek() == '-') ++at_;
+    const bool zero = peek() == '0';
+    const std::size_t whole = skip_digits();
+    if (whole == 0 || (zero && whole > 1)) fail("no value");
+    bool is_integer = true;
+    if (peek() == '.') {
+      is_integer = false;
+      ++at_;
+      if (skip_digits() == 0) fail("a number without digits");
+    }
+    if (peek() == 'e' || peek() == 'E') {
+      is_integer = false;
+      ++at_;
+      if (peek() == '+' || peek() == '-') ++at_;
+      if (skip_digits() == 0) fail("a number without digits");
+    }
+    const char* first = text_.data() + begin;
+    const char* last = text_.data() + at_;
+    Json json;
+    if (is_integer) {
+      json.kind_ = Json::Kind::kInteger;
+      if (std::from_chars(first, last, json.integer_).ec == std::errc{}) return json;
+    }
+    json.kind_ = Json::Kind::kNumber;
+    json.number_ = 0;
+    if (std::from_chars(first, last, json.number_).ec != std::errc{}) {
+      fail("a number out of range");
+    }
+    return json;
+  }
+
+  std::uint32_t read_hex() {
+    std::uint32_t value = 0;
+    const std::string_view digits = text_.substr(std::min(at_, text_.size()), 4);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (error != std::errc{} || end != digits.data() + 4) fail("a broken \\u escape");
+    at_ += 4;
+    return value;
+  }
+
+  void read_escape(std::string& out) {
+    ++at_;
+    const char c = peek();
+    ++at_;
+    switch (c) {
+      case '"':
+      case '\\':
+      case '/':
+        out += c;
+        return;
+      case 'b':
+        out += '\b';
+        return;
+      case 'f':
+        out += '\f';
+        return;
+      case 'n':
+        out += '\n';
+        return;
+      case 'r':
+        out += '\r';
+        return;
+      case 't':
+        out += '\t';
+        return;
+      case 'u':
+        break;
+      default:
+        --at_;
+        fail("an unknown escape");
+    }
+    std::uint32_t code = read_hex();
+    if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_, 2) == "\\u") {
+      at_ += 2;
+      const std::uint32_t low = read_hex();
+      if (low < 0xDC00 || low > 0xDFFF) fail("half of a surrogate pair");
+      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    }
+    if (code >= 0xD800 && code <= 0xDFFF) fail("half of a surrogate pair");
+    append_utf8(out, code);
+  }
+
+  // A view of the text itself where nothing is escaped.
+  std::string_view read_string() {
+    expect('"');
+    const std::size_t begin = at_;
+    std::string* out = nullptr;
+    std::size_t copied = begin;
+    for (;;) {
+      const char c = peek();
+      if (c == '"') break;
+      if (static_cast<unsigned char>(c) < 0x20) {
+        fail(at_ < text_.size() ? "a control character in a string" : "a string without an end");
+      }
+      if (c != '\\') {
+        ++at_;
+        continue;
+      }
+      if (out == nullptr) out = &document_.unescaped_.emplace_back();
+      out->append(text_, copied, at_ - copied);
+      read_escape(*out);
+      copied = at_;
+    }
+    const std::size_t end = at_++;
+    if (out == nullptr) return text_.substr(begin, end - begin);
+    out->append(text_, copied, end - copied);
+    return *out;
+  }
+
+  Json read_array(int depth) {
+    ++at_;
+    const std::size_t first = open_items_.size();
+    skip_space();
+    while (peek() != ']') {
+      if (open_items_.size() > first) {
+        expect(',');
+        skip_space();
+      }
+      open_items_.push_back(read_value(depth + 1));
+      skip_space();
+    }
+    ++at_;
+    const auto begin = open_items_.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::vector<Json>& kept = document_.arrays_.emplace_back(begin, open_items_.end());
+    open_items_.erase(begin, open_items_.end());
+    Json json;
+    json.kind_ = Json::Kind::kArray;
+    json.size_ = static_cast<std::uint32_t>(kept.size());
+    json.items_ = kept.data();
+    return json;
+  }
+
+  Json read_object(int depth) {
+    ++at_;
+    const std::size_t first = open_members_.size();
+    skip_space();
+    while (peek() != '}') {
+      if (open_members_.size() > first) {
+        expect(',');
+        skip_space();
+      }
+      const std::string_view member = read_string();
+      skip_space();
+      expect(':');
+      skip_space();
+      const Json value = read_value(depth + 1);
+      open_members_.push_back({member, value});
+      skip_space();
+    }
+    ++at_;
+    const auto begin = open_members_.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::vector<JsonMember>& kept =
+        document_.objects_.emplace_back(begin, open_members_.end());
+    open_members_.erase(begin, open_members_.end());
+    check_names(kept);
+    Json json;
+    json.kind_ = Json::Kind::kObject;
+    json.size_ = static_cast<std::uint32_t>(kept.size());
+    json.members_ = kept.data();
+    return json;
+  }
+
+  void check_names(const std::vector<JsonMember>& members) const {
+    const auto repeated = [&](std::string_view member) {
+      fail("the name " + json_quote(member.substr(0, 64)) + " twice in the object before");
+    };
+    if (members.size() <= kFewMembers) {
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        for (std::size_t j = 0; j < i; ++j) {
+          if (members[i].name == members[j].name) repeated(members[i].name);
+        }
+      }
+      return;
+    }
+    std::unordered_set<std::string_view> seen;
+    seen.reserve(members.size());
+    for (const JsonMember& member : members) {
+      if (!seen.insert(member.name).second) repeated(member.name);
+    }
+  }
+
+  JsonDocument& document_;
+  std::string_view name_, text_;
+  std::size_t at_ = 0;
+  std::vector<Json> open_items_;
+  std::vector<JsonMember> open_members_;
+};
+
+JsonDocument::JsonDocument(std::string text, std::string_view name) : text_(std::move(text)) {
+  if (text_.size() > UINT32_MAX) {
+    throw DataError(std::string(name) + ": must be below 4 GiB, got " +
+                    std::to_string(text_.size()) + " bytes");
+  }
+  JsonReader(*this, name).read();
+}
+
+std::string json_quote(std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      (out += '\\') += c;
+    } else if (byte < 0x20 || byte == 0x7F) {
+      (((out += "\\u00") += kHex[byte >> 4])) += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out += '"';
+}
+
+}  // namespace llmcore::tokenizer
