@@ -1,5 +1,7 @@
 #include "bindings/convert.h"
 
+#include <nanobind/stl/string.h>
+
 #include <string>
 
 #include "tokenizer/errors.h"
