@@ -7,16 +7,22 @@
 //   1. functions left to the inliner: gelu backward bfloat16 37 %, a call spilled every register
 //   2. flat loops; bfloat16 on functions exact to 2^-15: gelu backward bfloat16 53 %
 //   3. the next row of a fused projection fetched ahead: swiglu forward float32 6000x1364
-//      65 -> 76-78 %, bfloat16 43 -> 51-53 %                                      <- this version
+//      65 -> 76-78 %, bfloat16 43 -> 51-53 %
+//   4. gelu by tables of polynomials that registers hold (AVX-512; gaussian_tables.h): forward
+//      float32 9.5 -> 6.2 ms, bfloat16 11.2 -> 9.7 ms, backward float32 10.1 -> 8.2 ms;
+//      geglu forward float32 9.9 -> 6.9 ms, bfloat16 13.2 -> 10.8 ms            <- this version
 //        64 MiB a tensor   float32 forward, backward    bfloat16 forward, backward
 //        swiglu            106-129 %, 102-118 %          79-95 %, 80-83 %
-//        geglu              67-68 %,  80-87 %            53-58 %, 67 %
+//        geglu              93 %,     90 %               60 %,    61 %
 //        geglu tanh        103-109 %, 103-105 %          70-74 %, 70 %
-//        gelu               44-45 %,  67-72 %            38-39 %, 51-53 %
+//        gelu               70-72 %,  77-82 %            46-47 %, 53-55 %
 //        gelu tanh          66-68 %,  82-88 %            51 %,    51 %
 //        relu2             100-106 %, 99-114 %           90 %,    100 %
-// Bound: memory for relu2 and float32 swiglu; else arithmetic (gelu 30 cycles a register in
-// float32, 18 in bfloat16). A reciprocal estimate in place of the quotient gained nothing.
+// Bound: memory for relu2 and float32 swiglu; else arithmetic: 512x384, in the cache, takes gelu
+// forward 21 cycles a register in float32 (33 before the tables), 15 in bfloat16 (19 before). Did
+// not help: a reciprocal estimate in place of the quotient; Estrin's scheme in place of Horner's;
+// tables for the tanh form (bfloat16 forward 13 cycles without, 15 with) and for the bfloat16
+// backward (21 both ways).
 #include "ops/activation.h"
 
 #include "cpu/activation_functions.h"

@@ -3,6 +3,7 @@
 // ones that err by 2^-15 at most: its results are then within 0.51 units of the true value.
 #pragma once
 
+#include "cpu/gaussian_tables.h"
 #include "cpu/vec_math.h"
 
 namespace llmcore::cpu::LLMCORE_ISA {
@@ -45,6 +46,11 @@ inline Gaussian short_gaussian(VecF x) {
 }
 
 template <class T>
+inline constexpr bool is_bfloat16 = false;
+template <>
+inline constexpr bool is_bfloat16<BFloat16> = true;
+
+template <class T>
 inline VecF exp_for(VecF x) {
   return exp(x);
 }
@@ -61,6 +67,32 @@ template <>
 inline Gaussian gaussian_for<BFloat16>(VecF x) {
   return short_gaussian(x);
 }
+
+#if defined(__AVX512F__)
+// table[index modulo 32]
+inline VecF look_up(const float (&table)[32], VecI index) {
+  return (VecF)_mm512_permutex2var_ps((__m512)load(table), (__m512i)index,
+                                      (__m512)load(table + kWidth));
+}
+
+// As gaussian(), within the table's error for |x| <= reach. Above, the cdf is 1 and the density
+// wrong; below, both are wrong.
+template <int kCount>
+inline Gaussian gaussian_near(const TailTable<kCount>& table, VecF x) {
+  const VecF t = minimum(broadcast(table.reach()), absolute(x));
+  const VecF shifted =
+      fused_multiply_add(t, broadcast(1.0f / table.width), broadcast(kRoundingShift));
+  const VecF d = fused_multiply_add(shifted - kRoundingShift, broadcast(-table.width), t);
+  VecF slope = look_up(table.coefficients[0], (VecI)shifted);
+  VecF tail = fused_multiply_add(slope, d, look_up(table.coefficients[1], (VecI)shifted));
+#pragma GCC unroll 8
+  for (int i = 2; i < kCount; ++i) {
+    slope = fused_multiply_add(slope, d, tail);
+    tail = fused_multiply_add(tail, d, look_up(table.coefficients[i], (VecI)shifted));
+  }
+  return {x < 0.0f ? tail : 1.0f - tail, -slope};
+}
+#endif
 
 struct ValueAndSlope {
   VecF value;
@@ -79,11 +111,39 @@ struct Silu {
 
 template <class T>
 struct Gelu {
-  static VecF value(VecF x) { return x * gaussian_for<T>(x).cdf; }
+  static VecF value(VecF x) { return x * cdf(x); }
   static ValueAndSlope both(VecF x) {
-    const Gaussian g = gaussian_for<T>(x);
+    const Gaussian g = distribution(x);
     return {x * g.cdf, fused_multiply_add(x, g.density, g.cdf)};
   }
+
+ private:
+#if defined(__AVX512F__)
+  static VecF cdf(VecF x) {
+    VecF near;
+    if constexpr (is_bfloat16<T>) {
+      near = gaussian_near(kShortNormalTail, x).cdf;
+    } else {
+      near = gaussian_near(kNormalTail, x).cdf;
+    }
+    const VecI far = x < -kNormalTail.reach();
+    if (_mm512_movepi32_mask((__m512i)far) == 0) [[likely]]
+      return near;
+    return far ? gaussian_for<T>(x).cdf : near;
+  }
+  static Gaussian distribution(VecF x) {
+    if constexpr (is_bfloat16<T>) return short_gaussian(x);  // takes as long as the table
+    const Gaussian near = gaussian_near(kNormalTail, x);
+    const VecI far = absolute(x) > kNormalTail.reach();
+    if (_mm512_movepi32_mask((__m512i)far) == 0) [[likely]]
+      return near;
+    const Gaussian other = gaussian(x);
+    return {far ? other.cdf : near.cdf, far ? other.density : near.density};
+  }
+#else
+  static VecF cdf(VecF x) { return gaussian_for<T>(x).cdf; }
+  static Gaussian distribution(VecF x) { return gaussian_for<T>(x); }
+#endif
 };
 
 template <class T>
