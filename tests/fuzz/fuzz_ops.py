@@ -252,7 +252,8 @@ def assert_same(
             continue
         spurious = mine.isnan() & ~theirs.isnan()
         assert not spurious.any(), f"{int(spurious.sum())} NaN where the reference has numbers"
-        missing = theirs.isnan() & ~mine.isnan()
+        # 0 times infinity may be a rounding of the reference: gelu(-7) is 0 in float32 there.
+        missing = theirs.isnan() & real.isnan() & ~mine.isnan()
         assert call.may_ignore_nan or not missing.any(), f"{int(missing.sum())} NaN are lost"
         finite = theirs.isfinite() & real.isfinite()
         assert bool(mine[finite].isfinite().all()), "infinite where the reference is finite"
