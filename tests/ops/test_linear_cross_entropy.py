@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from llmcore.ops import linear_cross_entropy, use_backend
 from llmcore.ops.cases import normal
 from llmcore.ops.linear_cross_entropy.cases import SPEC
-from llmcore.ops.linear_cross_entropy.chunks import chunk_rows
 from tests.support.check_op import OpChecks
 
 
