@@ -14,8 +14,9 @@ namespace {
 
 constexpr float kInfinity = __builtin_inff();
 constexpr int64_t kSliceRows = kLceSliceRows;
-constexpr int64_t kTile = kSliceRows * kStride;  // gradient of a slice by a block
+constexpr int64_t kTile = kSliceRows * kStride;  // gradient of a slice by two blocks
 constexpr int64_t kStripeBlocks = kLceStripe / kBlock;
+constexpr int64_t kStripeTiles = kStripeBlocks / 2;
 constexpr int kVectors = kBlock / kWidth;
 
 // One chunk of tokens.
@@ -279,30 +280,23 @@ class Chunk {
                      panels_ + panel * words * kBlock);
   }
 
+  // The gradient of a slice by a stripe lies in tiles of two blocks side by side.
+  static int64_t place_of(int64_t block) { return block / 2 * kTile + block % 2 * kBlock; }
+
   void find_dweight(int64_t slice) const {
-    const int64_t rows = slice_rows(slice), num_panels = plan_.num_panels();
-    const int64_t sums_size = num_panels * kSliceRows * kBlock;
-    float* gradient = thread_floats(Scratch::kWorker, kStripeBlocks * kTile + sums_size);
-    float* sums = gradient + kStripeBlocks * kTile;
-    const int64_t row_bytes = args_.width * sizeof(T);
+    const int64_t rows = slice_rows(slice), row_bytes = args_.width * sizeof(T);
+    float* gradient = thread_floats(
+        Scratch::kWorker, (kStripeTiles + 1) * kTile + plan_.num_panels() * kSliceRows * kBlock);
+    float* sums = gradient + (kStripeTiles + 1) * kTile;
     T* out = static_cast<T*>(args_.dweight) + plan_.slice_begin(slice) * args_.width;
-    const int64_t words = words_of<Math>(rows_);
-    const int64_t stripe_words = kLceStripe / Math::kDepth;
-    Fetcher ahead{reinterpret_cast<const char*>(out), rows * row_bytes / 64, 64, 64,
-                  num_panels * lce_divide_up(words, kSteps) * lce_divide_up(rows, kTileRows)};
+    const int64_t words = words_of<Math>(rows_), stripe_words = kLceStripe / Math::kDepth;
+    Fetcher ahead{
+        reinterpret_cast<const char*>(out), rows * row_bytes / 64, 64, 64,
+        plan_.num_panels() * lce_divide_up(words, kSteps) * lce_divide_up(rows, kTileRows)};
     for (int64_t word = 0; word < words; word += stripe_words) {
       const int64_t past = words - word < stripe_words ? words : word + stripe_words;
-      const int64_t first_block = word * Math::kDepth / kBlock;
-      for (int64_t block = first_block; block < lce_divide_up(past * Math::kDepth, kBlock);
-           ++block) {
-        const int64_t at = block - first_block;
-        find_gradient(slice, block, gradient + at * kTile);
-        if (args_.dbias != nullptr) add_bias(slice, gradient + at * kTile);
-        float* to =
-            gradient + at / Math::kDepth * kTile + at % Math::kDepth * kBlock / Math::kDepth;
-        as_rows<Math>(gradient + at * kTile, rows, to);
-      }
-      for (int64_t panel = 0; args_.dweight != nullptr && panel < num_panels; ++panel) {
+      find_stripe(slice, word * Math::kDepth / kBlock, gradient);
+      for (int64_t panel = 0; args_.dweight != nullptr && panel < plan_.num_panels(); ++panel) {
         for (int64_t k = word; k < past; k += kSteps) {
           const float* left = gradient + (k - word) / kSteps * kTile;
           product<Math>(
@@ -313,6 +307,19 @@ class Chunk {
       }
     }
     if (args_.dweight != nullptr) write_dweight(slice, sums, out);
+  }
+
+  // The gradient of a slice by a stripe as left operand of sums over tokens: tiles of kSteps words.
+  void find_stripe(int64_t slice, int64_t first_block, float* to) const {
+    constexpr bool kIsFloat = sizeof(T) == sizeof(float);
+    constexpr int64_t kPerTile = kSteps * Math::kDepth / kBlock;
+    for (int64_t at = 0; at < kStripeBlocks && first_block + at < num_blocks_; ++at) {
+      float* row = to + at / kPerTile * kTile + at % kPerTile * kBlock / Math::kDepth;
+      float* gradient = kIsFloat ? row : to + kStripeTiles * kTile;
+      find_gradient(slice, first_block + at, gradient);
+      if (args_.dbias != nullptr) add_bias(slice, gradient);
+      if constexpr (!kIsFloat) as_rows<Math>(gradient, slice_rows(slice), row);
+    }
   }
 
   void add_bias(int64_t slice, const float* gradient) const {
@@ -343,8 +350,8 @@ class Chunk {
 
   // The part of dhidden of a stripe of tokens that a group of slices gives.
   void find_partial(int64_t stripe, int64_t group) const {
-    float* gradient = thread_floats(Scratch::kWorker, kStripeBlocks * kTile + kSliceRows * kBlock);
-    float* right = gradient + kStripeBlocks * kTile;
+    float* gradient = thread_floats(Scratch::kWorker, kStripeTiles * kTile + kSliceRows * kBlock);
+    float* right = gradient + kStripeTiles * kTile;
     const int64_t first_block = stripe * kStripeBlocks;
     const int64_t past =
         num_blocks_ - first_block < kStripeBlocks ? num_blocks_ : first_block + kStripeBlocks;
@@ -352,7 +359,7 @@ class Chunk {
     for (int64_t slice = first_slice; slice < plan_.group_begin(group + 1); ++slice) {
       const int64_t rows = slice_rows(slice), steps = words_of<Math>(rows);
       for (int64_t block = first_block; block < past; ++block) {
-        float* at = gradient + (block - first_block) * kTile;
+        float* at = gradient + place_of(block - first_block);
         find_gradient(slice, block, at);
         as_columns<Math>(at, rows);
       }
@@ -364,7 +371,7 @@ class Chunk {
         for (int64_t block = first_block; block < past; ++block) {
           const int64_t at = block - first_block;
           product<Math>(block_tokens(block), panel_cols(panel),
-                        {reinterpret_cast<const char*>(gradient + at * kTile), 4, kStride * 4},
+                        {reinterpret_cast<const char*>(gradient + place_of(at)), 4, kStride * 4},
                         right, steps, slice == first_slice, next,
                         partial(stripe, group, panel) + at * kBlock * kBlock);
         }

@@ -14,9 +14,8 @@
 namespace llmcore::cpu::LLMCORE_ISA::lce {
 
 constexpr int64_t kBlock = kLceBlock;
-constexpr int64_t kSteps = 64;   // of a chain: long chains lose accuracy, and a panel of 64 steps
-                                 // is half of the first-level cache
-constexpr int64_t kStride = 80;  // words from row to row of a slice's gradient: odd in cache lines
+constexpr int64_t kSteps = 128;  // of a chain: longer ones lose accuracy, shorter ones time
+constexpr int64_t kStride = kSteps + 16;  // from row to row of a gradient: odd in cache lines
 constexpr int kTileRows = 6;
 #if defined(__AVX512F__)
 constexpr int kTileVectors = 4;
@@ -126,9 +125,8 @@ void pack_turned(const typename Math::Element* from, int64_t rows, int64_t width
 }
 
 // The gradient of a slice by 64 tokens, float32 rows kStride apart, rounded to the element, as left
-// operand. Both turn it in place:
-// ... of sums over tokens: rows of 64 words at `to`, which may be the rows themselves or an earlier
-// block's, from `word` on;
+// operand:
+// ... of sums over tokens: 64 elements of each row at `to`, rows kStride apart;
 template <class Math>
 void as_rows(const float* gradient, int64_t rows, float* to) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -143,7 +141,7 @@ void as_rows(const float* gradient, int64_t rows, float* to) {
   }
 }
 
-// ... of sums over the slice's rows: word by word, 64 tokens each.
+// ... of sums over the slice's rows: word by word, 64 tokens each, in place.
 template <class Math>
 void as_columns(float* gradient, int64_t rows) {
   for (int64_t k = 0; k < words_of<Math>(rows); ++k) {
@@ -170,15 +168,14 @@ struct Fetcher {
   int64_t bytes;
   int64_t stride;
   int64_t parts;
-  int64_t part = 0;
+  int64_t due = 0;  // of `parts` calls per row
 
   // always_inline: GCC 12 drops a call whose only effect is a prefetch.
   __attribute__((always_inline)) void next() {
-    const int64_t end = part < parts ? rows * (part + 1) / parts : 0;
-    for (int64_t r = rows * part / parts; r < end; ++r) {
-      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + r * stride + at, 0, 2);
+    for (due += rows; due >= parts; due -= parts) {
+      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
+      from += stride;
     }
-    ++part;
   }
 };
 
