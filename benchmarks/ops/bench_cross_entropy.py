@@ -1,7 +1,7 @@
 """cross_entropy against F.cross_entropy on float32: `python -m benchmarks.ops.bench_cross_entropy`.
 
-Both take the logits in their own dtype and give float32 losses. `extra MB` is without the losses and
-without the gradient of the logits, the results.
+Both take the logits in their own dtype and give float32 losses. `extra MB` is without the results:
+the losses and the gradient of the logits.
 """
 
 from collections.abc import Iterable

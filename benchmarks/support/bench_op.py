@@ -2,7 +2,8 @@
 
 A bench file lists `Contender`s. The table gives time, GB/s over the bytes the op must move, GFLOP/s
 over the operations it must do, the percentage of its limit, the memory that a call adds to its
-arguments and its result (`extra MB`: of a backward, the gradients are the result), and the ratio to the group's last contender, the baseline. A limit by memory is a copy (or a read) of as
+arguments and its result (`extra MB`: of a backward, the gradients are the result), and the ratio
+to the group's last contender, the baseline. A limit by memory is a copy (or a read) of as
 many bytes in the same rounds; one by arithmetic is the peak of the machine's instructions, see
 `machine.peaks`. `--json PATH` writes the same rows; `--device cuda` measures on a GPU.
 """

@@ -9,10 +9,11 @@
 // tokens are the lanes of a vector, so the softmax reduces no vector and a token's loss cannot
 // depend on its neighbours. Sums, the same for any number of threads
 // (cpu/linear_cross_entropy_plan.h):
-//   - logits: blocks of 64 channels (128 with the bfloat16 dot instruction), added ascending;
+//   - logits: blocks of 128 channels (256 with the bfloat16 dot instruction), added ascending;
 //   - losses: float32 over the 96 or fewer vocabulary rows of a slice, float64 over slices;
 //   - dhidden: slices ascending within a group of slices, then groups ascending;
-//   - dweight: blocks of 64 tokens ascending within a chunk, then chunks ascending, between which a
+//   - dweight: blocks of 128 tokens (256) ascending within a chunk, then chunks ascending, between
+//   which a
 //     bfloat16 gradient is rounded.
 #pragma once
 
