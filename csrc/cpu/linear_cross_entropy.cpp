@@ -3,17 +3,17 @@
 // Ladder: `bench_linear_cross_entropy --threads 1` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB
 // L3, avx512_bf16) that other processes used too, CPU time of one thread; pass `train`, % of FMA
 // 117 GFLOP/s or bfloat16 dot 235.
-//   1. PyTorch's three matrix products over at most 4 chunks of tokens: 0.95 to 1.16 times the
-//      speed of F.cross_entropy(F.linear) in float32, at odd widths other gradients for other
-//      numbers of threads
+//   1. PyTorch's three matrix products over at most 4 chunks of tokens: 0.95 to 1.56 times the
+//      speed of F.cross_entropy(F.linear) in float32; at odd widths the gradients depended on the
+//      number of threads
 //   2. logits transposed, 6x64 tiles that read the left operand in place, chains of 64 steps:
 //      512x192x2048 float32 80 %, bfloat16 78 %; 1000x1000x1000 78 % and 73 %
-//   3. no products with padding, chains of 128: 1000x1000x1000 80 to 83 % and 72 %
-//      <- this version
+//   3. no products with padding, chains of 128: 1000x1000x1000 80 to 83 % and 72 %, 512x192x2048
+//      79 % and 76 to 81 %                                                    <- this version
 // Not taken: slices of 192 rows in bfloat16, so that dhidden sums 96 words a chain: no faster.
-// Bounds: in a tile the multipliers are busy (its loop has all but 2 % of its samples); outside of
-// it are three exponentials per logit (10 % of the time at C = 192), packing hidden and adding
-// partial gradients (5 % at V = 1000).
+// Bounds: inside a tile the multipliers. About 15 % of the time passes outside of tiles (profiled
+// at both shapes): exponentials, the gradient's second computation for dhidden, and where V is
+// small packing hidden, adding partial gradients and the page faults of fresh memory.
 #include "ops/linear_cross_entropy.h"
 
 #include "cpu/cross_entropy_math.h"
