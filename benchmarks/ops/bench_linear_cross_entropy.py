@@ -2,7 +2,7 @@
 `python -m benchmarks.ops.bench_linear_cross_entropy`.
 
 The baseline rounds logits to the dtype and keeps log-softmax in it; `upcast` is what trainers do in
-bfloat16. `extra MB` includes the gradients that a call returns, of hidden and weight.
+bfloat16. `extra MB` is without the gradients that a call returns, of hidden and weight.
 """
 
 from collections.abc import Callable, Iterable

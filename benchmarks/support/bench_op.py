@@ -1,8 +1,9 @@
 """The shared op benchmark: interleaved rounds, medians, the machine's own limits as yardstick.
 
 A bench file lists `Contender`s. The table gives time, GB/s over the bytes the op must move, GFLOP/s
-over the operations it must do, the percentage of its limit, the memory that a call adds, and the
-ratio to the group's last contender, the baseline. A limit by memory is a copy (or a read) of as
+over the operations it must do, the percentage of its limit, the memory that a call adds to its
+arguments and its result (`extra MB`: of a backward, the gradients are the result), and the ratio
+to the group's last contender, the baseline. A limit by memory is a copy (or a read) of as
 many bytes in the same rounds; one by arithmetic is the peak of the machine's instructions, see
 `machine.peaks`. `--json PATH` writes the same rows; `--device cuda` measures on a GPU.
 """
@@ -100,7 +101,10 @@ def compare(
     for contender in everyone:  # warm up
         seconds_of(contender)
     on_cpu = contenders[0].device.type == "cpu"
-    extra = [extra_memory(contender.run) if on_cpu else 0 for contender in everyone]
+    extra = [
+        extra_memory(contender.run, allocates=contender.allocates) if on_cpu else 0
+        for contender in everyone
+    ]
     times = measure(everyone, rounds=rounds, seconds=seconds)
     medians = [statistics.median(found) for found in times]
     baseline = medians[len(contenders) - 1]

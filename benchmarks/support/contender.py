@@ -25,7 +25,8 @@ class Contender:
     limit: str = ""
     """What bounds it: `copy`, `read` or `flops`; empty: `copy` if there are bytes, else `flops`."""
     allocates: bool = True
-    """Whether a call makes its result; the yardstick then does so too."""
+    """Whether a call makes its result: the yardstick then does so too, and the tensors that `run`
+    returns do not count as extra memory."""
 
     def bound(self) -> str:
         return self.limit or ("copy" if self.num_bytes else "flops")

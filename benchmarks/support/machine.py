@@ -101,21 +101,40 @@ def _gemm_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * size**3 / best
 
 
-def extra_memory(run: Callable[[], object]) -> int:
-    """Bytes that one call adds at its peak to what the process held before, result included.
+def extra_memory(run: Callable[[], object], *, allocates: bool = True) -> int:
+    """Bytes that one call adds at its peak to what the process held before and to the tensors that
+    it returns, which are fresh where it `allocates`.
 
     From the kernel's high-water mark of resident memory, so library buffers count too; 0 where the
-    system has no such mark. Exact to some tens of kB: use it for calls of megabytes.
+    system has no such mark. Exact to some tens of kB: use it for calls of megabytes. A lower bound
+    where the peak is before all of the result is there.
     """
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         before = _status_bytes("VmRSS")
-        run()
-        return max(0, _status_bytes("VmHWM") - before)
+        result = run()
+        added = _status_bytes("VmHWM") - before
+        return max(0, added - result_bytes(result)) if allocates else added
     except (OSError, AttributeError):
         return 0
+
+
+def result_bytes(result: object) -> int:
+    """Bytes of the tensors in what a call returned; views of one storage count once."""
+    found: dict[int, int] = {}
+
+    def visit(value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            storage = value.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                visit(item)
+
+    visit(result)
+    return sum(found.values())
 
 
 def _status_bytes(field: str) -> int:

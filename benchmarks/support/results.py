@@ -31,7 +31,7 @@ class Row:
     percent_of_limit: float = 0.0
     """0 if nothing bounds it that was measured."""
     extra_mb: float = 0.0
-    """Memory that one call adds at its peak, its result included; 0 if not measured."""
+    """Memory that one call adds at its peak, without its result; 0 if not measured."""
     speedup: float = 0.0
     """The last contender's time over this one's; 0 if there is none."""
 

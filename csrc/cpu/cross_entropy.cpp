@@ -15,6 +15,7 @@
 //      and bfloat16 about 70 % of it.
 #include "ops/cross_entropy.h"
 
+#include "cpu/cross_entropy_math.h"
 #include "cpu/isa_variant.h"
 #include "cpu/softmax_math.h"
 #include "cpu/tuning.h"
@@ -26,7 +27,6 @@ namespace {
 
 constexpr int kUnroll = 4;    // independent accumulators: hides the latency of an add
 constexpr int kBlock = 1024;  // logits whose maximum is found before their exponentials: 4 KiB
-constexpr float kLowest = -3.402823466e+38f;  // in place of -infinity: a difference stays defined
 constexpr float kInfinity = __builtin_inff();
 
 // Lanes [0, n) of `v`; the others get `fill`.
@@ -36,10 +36,6 @@ inline VecF fill_tail(VecF v, int64_t n, float fill) {
   for (int64_t i = n; i < kWidth; ++i) lanes[i] = fill;
   __builtin_memcpy(&v, lanes, sizeof(v));
   return v;
-}
-
-inline VecF capped(VecF x, float softcap) {
-  return softcap * tanh_of(x / softcap);
 }
 
 template <class T>
@@ -172,39 +168,19 @@ void forward_rows(const CrossEntropyArgs& args, int64_t begin, int64_t end) {
   }
 }
 
-// What a row's gradient needs: dx = (scale exp(z - lse) - uniform) (1 - (z / softcap)^2).
-struct RowGradient {
-  VecF lse;
-  VecF scale;
-  VecF uniform;
-  float softcap;
-};
-
-template <bool kCap>
-inline VecF gradient_of(const RowGradient& row, VecF x, float target) {
-  VecF ratio;
-  if constexpr (kCap) {
-    ratio = tanh_of(x / row.softcap);
-    x = row.softcap * ratio;
-  }
-  const VecF dz = row.scale * exp_of_shifted(x - row.lse) - row.uniform - target;
-  if constexpr (kCap) return dz * (1.0f - ratio * ratio);
-  return dz;
-}
-
 template <bool kStream, bool kCap, class T>
-void write_gradient(T* out, const T* x, int64_t cols, const RowGradient& row) {
+void write_gradient(T* out, const T* x, int64_t cols, const LogitGradient& row) {
   int64_t c = 0;
   if constexpr (kStream) {  // up to the alignment of a non-temporal store
     constexpr uintptr_t kStoreBytes = kWidth * sizeof(T);
     const uintptr_t past = reinterpret_cast<uintptr_t>(out) % kStoreBytes;
     const int64_t head = past == 0 ? 0 : static_cast<int64_t>((kStoreBytes - past) / sizeof(T));
     c = head < cols ? head : cols;
-    store_tail(out, gradient_of<kCap>(row, load_tail(x, c), 0.0f), c);
+    store_tail(out, gradient_of<kCap>(row, load_tail(x, c), VecF{}), c);
   }
 #pragma GCC unroll 4
   for (; c + kWidth <= cols; c += kWidth) {
-    const VecF v = gradient_of<kCap>(row, load(x + c), 0.0f);
+    const VecF v = gradient_of<kCap>(row, load(x + c), VecF{});
     if constexpr (kStream) {
       stream(out + c, v);
     } else {
@@ -213,7 +189,7 @@ void write_gradient(T* out, const T* x, int64_t cols, const RowGradient& row) {
   }
   if (c < cols) {
     const int64_t n = cols - c;
-    store_tail(out + c, gradient_of<kCap>(row, load_tail(x + c, n), 0.0f), n);
+    store_tail(out + c, gradient_of<kCap>(row, load_tail(x + c, n), VecF{}), n);
   }
 }
 
@@ -229,16 +205,16 @@ void backward_rows(const CrossEntropyBackwardArgs& args, int64_t begin, int64_t 
     }
     const float dloss = args.dlosses[n], lse = args.lse[n];
     const float scale = args.z_loss > 0.0f ? dloss * (1.0f + 2.0f * args.z_loss * lse) : dloss;
-    const RowGradient row{broadcast(lse), broadcast(scale),
-                          broadcast(dloss * args.label_smoothing / vocab), args.softcap};
+    const LogitGradient row{broadcast(lse), broadcast(scale),
+                            broadcast(dloss * args.label_smoothing / vocab), args.softcap};
     const int64_t label = args.labels[n] - args.first_col;
     const bool here = label >= 0 && label < args.cols;
     const VecF target = broadcast(here ? load_one(x + label) : 0.0f);  // `out` may be `x`
     write_gradient<kStream, kCap>(out, x, args.cols, row);
     if constexpr (kStream) stream_fence();
     if (here) {
-      store_tail(out + label, gradient_of<kCap>(row, target, dloss * (1.0f - args.label_smoothing)),
-                 1);
+      const VecF hit = broadcast(dloss * (1.0f - args.label_smoothing));
+      store_tail(out + label, gradient_of<kCap>(row, target, hit), 1);
     }
   }
 }

@@ -10,6 +10,7 @@
 #include "ops/global_norm.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
+#include "ops/linear_cross_entropy.h"
 #include "ops/paged_attention.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
@@ -28,6 +29,7 @@
   X(layer_norm, LayerNormArgs)                        \
   X(layer_norm_backward, LayerNormBackwardArgs)       \
   X(linear, LinearArgs)                               \
+  X(linear_cross_entropy, LinearCrossEntropyArgs)     \
   X(paged_attention, PagedAttentionArgs)              \
   X(rms_norm, RmsNormArgs)                            \
   X(rms_norm_backward, RmsNormBackwardArgs)           \

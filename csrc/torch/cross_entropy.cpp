@@ -4,10 +4,10 @@
 
 #ifndef LLMCORE_CUDA_LIBRARY
 
-#include <cmath>
 #include <tuple>
 
 #include "torch/abi.h"
+#include "torch/cross_entropy_door.h"
 
 namespace llmcore::door {
 
@@ -16,33 +16,6 @@ namespace {
 using torch::headeronly::ScalarType;
 
 constexpr const char* kOp = "cross_entropy";
-
-struct Options {
-  int64_t ignore_index;
-  double label_smoothing;
-  double z_loss;
-  double softcap;
-};
-
-void check_number(const char* argument, double value, double below) {
-  if (value >= 0.0 && value < below && std::isfinite(value)) return;
-  throw std::runtime_error(std::string(kOp) + ": " + argument + " must be in range, got " +
-                           std::to_string(value));
-}
-
-void check_options(const Options& options) {
-  check_number("label_smoothing", options.label_smoothing, 1.0);
-  check_number("z_loss", options.z_loss, HUGE_VAL);
-  check_number("softcap", options.softcap, HUGE_VAL);
-}
-
-void check_rows(TensorMatcher& match, const char* argument, const Tensor& tensor, ScalarType dtype,
-                const char* dtype_name) {
-  match(argument, view_of(tensor, DType::kFloat32), {"N"});
-  if (tensor.scalar_type() == dtype) return;
-  throw std::runtime_error(std::string(kOp) + ": " + argument + " must be " + dtype_name +
-                           ", got another dtype");
-}
 
 // The kernels take any distance from row to row, but whole rows.
 Tensor whole_rows(const Tensor& logits) {
@@ -53,16 +26,6 @@ int64_t row_stride_of(const Tensor& logits) {
   return logits.size(0) <= 1 ? logits.size(1) : logits.stride(0);
 }
 
-void check_labels(const Tensor& labels, int64_t vocab_size, int64_t ignore_index) {
-  const auto* ids = static_cast<const int64_t*>(labels.const_data_ptr());
-  for (int64_t n = 0; n < labels.size(0); ++n) {
-    if (ids[n] == ignore_index || (ids[n] >= 0 && ids[n] < vocab_size)) continue;
-    throw std::runtime_error(std::string(kOp) + ": labels must be in [0, V) = [0, " +
-                             std::to_string(vocab_size) + ") or ignore_index, got " +
-                             std::to_string(ids[n]) + ", which is out of bounds");
-  }
-}
-
 Tensor new_rows(const Tensor& logits) {
   const int64_t rows = logits.size(0);
   return torch::stable::new_empty(logits, {&rows, 1}, ScalarType::Float);
@@ -71,14 +34,14 @@ Tensor new_rows(const Tensor& logits) {
 std::tuple<Tensor, Tensor> cross_entropy(const Tensor& logits_any, const Tensor& labels_any,
                                          int64_t ignore_index, double label_smoothing,
                                          double z_loss, double softcap) {
-  check_options({ignore_index, label_smoothing, z_loss, softcap});
+  check_options(kOp, {ignore_index, label_smoothing, z_loss, softcap});
   const DType dtype = dtype_of(kOp, "logits", logits_any);
   TensorMatcher match(kOp);
   match("logits", view_of(logits_any, dtype), {"N", "V"});
-  check_rows(match, "labels", labels_any, ScalarType::Long, "int64");
+  check_per_token(match, kOp, "labels", labels_any, ScalarType::Long, "int64");
   const Tensor logits = whole_rows(logits_any), labels = packed(labels_any);
   Tensor losses = new_rows(logits), lse = new_rows(logits);
-  check_labels(labels, match.axis("V"), ignore_index);
+  check_labels(kOp, labels, match.axis("V"), ignore_index);
   cpu::cross_entropy({.logits = logits.const_data_ptr(),
                       .labels = static_cast<const int64_t*>(labels.const_data_ptr()),
                       .losses = static_cast<float*>(losses.mutable_data_ptr()),
@@ -102,15 +65,15 @@ struct Slice {
 };
 
 void write_gradient(const Tensor& dlosses_any, const Tensor& logits, const Tensor& labels_any,
-                    const Tensor& lse_any, Tensor& out, const Options& options,
+                    const Tensor& lse_any, Tensor& out, const CrossEntropyOptions& options,
                     const Slice& slice) {
-  check_options(options);
+  check_options(kOp, options);
   const DType dtype = dtype_of(kOp, "logits", logits);
   TensorMatcher match(kOp);
   match("logits", view_of(logits, dtype), {"N", "V"});
-  check_rows(match, "labels", labels_any, ScalarType::Long, "int64");
-  check_rows(match, "lse", lse_any, ScalarType::Float, "float32");
-  check_rows(match, "dlosses", dlosses_any, ScalarType::Float, "float32");
+  check_per_token(match, kOp, "labels", labels_any, ScalarType::Long, "int64");
+  check_per_token(match, kOp, "lse", lse_any, ScalarType::Float, "float32");
+  check_per_token(match, kOp, "dlosses", dlosses_any, ScalarType::Float, "float32");
   const int64_t cols = match.axis("V");
   if (slice.first_col < 0 || slice.vocab_size < cols || slice.first_col > slice.vocab_size - cols) {
     throw std::runtime_error(std::string(kOp) +

@@ -68,6 +68,18 @@ def test_extra_memory_counts_what_a_call_holds_at_its_peak() -> None:
     assert found == 0 or 1.9 * size < found < 2.5 * size  # 0: the system keeps no such mark
 
 
+def test_extra_memory_does_not_count_a_fresh_result() -> None:
+    size = 64 << 20
+
+    def run() -> list[torch.Tensor]:
+        return [torch.ones(size // 4).add_(torch.ones(size // 4))]
+
+    found = extra_memory(run)
+    assert found == 0 or 0.9 * size < found < 1.5 * size
+    found = extra_memory(run, allocates=False)
+    assert found == 0 or 1.9 * size < found < 2.5 * size
+
+
 def test_a_line_shows_a_dash_for_what_was_not_measured() -> None:
     (row,) = compare([contender()], op="op", threads=1, rounds=1, seconds=1, peak_of=PEAKS)
     assert line_of(row).startswith("op forward float32 1024") and " - " in line_of(row)

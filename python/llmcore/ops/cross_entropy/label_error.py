@@ -6,6 +6,6 @@ def label_error(op: str, error: RuntimeError) -> Exception:
     text = str(error).splitlines()[0]
     if "out of bounds" not in text:
         return error
-    if text.startswith("cross_entropy: "):
-        return IndexError(f"{op}: {text.removeprefix('cross_entropy: ')}")
+    if text.startswith(f"{op}: "):
+        return IndexError(text)
     return IndexError(f"{op}: labels must be in [0, V) or ignore_index, got another: {text}")

@@ -60,7 +60,8 @@ def linear_cross_entropy(
     Numerics: logits round to the dtype of `hidden`, losses and loss_sum are float32. The tokens go
     through in at most 4 chunks, between which a bfloat16 gradient of `weight` is rounded. A token's
     loss is the same to the bit in any batch. float64 runs the reference.
-    Memory: one chunk, N/4 or 256 rows of logits: 1/12 of what unfused training needs.
+    Memory: one chunk, N/4 or 256 rows of logits: 1/12 of what unfused training needs. A `hidden` or
+    `weight` that is not contiguous is copied.
     Source: the chunks of Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.
     """
     _check_shapes(hidden, weight, labels, bias, token_weights)

@@ -87,5 +87,4 @@ SPEC = OpSpec(
     wrong=wrong,
     dispatcher=_dispatcher,
     dtypes=(torch.float32, torch.bfloat16),
-    source="cross_entropy",
 )

@@ -3,13 +3,57 @@
 The traced op keeps no gradient from forward to backward: it computes logits twice.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from llmcore.ops.linear_cross_entropy.chunks import Options, gradients_of, losses_of
+from llmcore._native import load_libraries
 from llmcore.ops.linear_cross_entropy.reference import weighted_sum
+
+load_libraries()
+with_gradients_native = torch.ops.llmcore.linear_cross_entropy_with_gradients.default
+
+Options = tuple[int, float, float, float]
+"""ignore_index, label_smoothing, z_loss, softcap."""
+
+
+class Gradients(NamedTuple):
+    """What `gradients_of` returns: None where not wanted."""
+
+    losses: Tensor
+    hidden: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+
+
+def losses_of(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, options: Options
+) -> Tensor:
+    """Loss of each token, float32."""
+    return gradients_of(hidden, weight, bias, labels, options, None, (False, False, False)).losses
+
+
+def gradients_of(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    options: Options,
+    dlosses: Tensor | None,
+    wanted: tuple[bool, bool, bool],
+) -> Gradients:
+    """Losses, and the wanted gradients of hidden, weight and bias for upstream `dlosses` (N,)."""
+    none = hidden.new_empty(0)
+    added = none if bias is None else bias
+    upstream = none if dlosses is None else dlosses
+    losses, *grads = with_gradients_native(
+        hidden, weight, labels, added, upstream, *options, *wanted
+    )
+    dhidden, dweight, dbias = (
+        grad if is_wanted else None for grad, is_wanted in zip(grads, wanted, strict=True)
+    )
+    return Gradients(losses, dhidden, dweight, None if dbias is None else dbias.to(hidden.dtype))
 
 
 class LinearCrossEntropy(torch.autograd.Function):
