@@ -28,11 +28,12 @@ struct StridedRows {
   int64_t k_token_bytes, v_token_bytes;
   int64_t k_head_bytes, v_head_bytes;
 
-  void fill(int64_t begin, int64_t count, int64_t ahead, BlockRows& block) const {
+  void fill(int64_t begin, int64_t count, BlockRows& block) const {
     block.count = count;
-    block.ahead = ahead;
-    for (int64_t j = 0; j < count + ahead; ++j) block.k[j] = k + (begin + j) * k_token_bytes;
-    for (int64_t j = 0; j < count; ++j) block.v[j] = v + (begin + j) * v_token_bytes;
+    for (int64_t j = 0; j < count; ++j) {
+      block.k[j] = k + (begin + j) * k_token_bytes;
+      block.v[j] = v + (begin + j) * v_token_bytes;
+    }
   }
   bool heads_are_neighbours() const { return k_head_bytes < k_token_bytes; }
   static constexpr bool kScaled = false;
@@ -71,9 +72,9 @@ struct RowState {
 
 struct Workspace {
   float* q;        // [rows][depth] lanes
-  float* keys;     // [key/value heads][depth][64]
-  float* values;   // [key/value heads][64][width]
-  float* scales;   // [key/value heads][keys, values][64], of an int8 cache
+  float* keys;     // [depth][64]
+  float* values;   // [64][width]
+  float* scales;   // [keys, values][64], of an int8 cache
   float* scores;   // [kGroupRows][64]
   float* weights;  // [kGroupRows][64], or as many pairs
   RowState span;
@@ -81,8 +82,7 @@ struct Workspace {
 };
 
 template <bool kPairs>
-Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t parts,
-                       int64_t* num_bytes) {
+Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t* num_bytes) {
   const int64_t width = round_up(args.value_dim, kWidth);
   const int64_t depth = round_up(lanes_of<kPairs>(args.head_dim), kWidth);
   int64_t used = 0;
@@ -93,9 +93,9 @@ Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, in
   };
   Workspace space;
   space.q = take(rows * depth);
-  space.keys = take(parts * depth * kBlockKeys);
-  space.values = take(parts * kBlockKeys * width);
-  space.scales = take(parts * 2 * kBlockKeys);
+  space.keys = take(depth * kBlockKeys);
+  space.values = take(kBlockKeys * width);
+  space.scales = take(2 * kBlockKeys);
   space.scores = take(kGroupRows * kBlockKeys);
   space.weights = take(kGroupRows * kBlockKeys);
   space.span = {take(rows), take(rows * kWidth), take(rows * width)};
@@ -237,12 +237,23 @@ inline float shape_group(const AttentionArgs& args, const PairRules& rules, cons
   return kLog2E;
 }
 
-// One group of rows meets the packed block at key_begin. `scales` of keys and values still to be
-// multiplied in, or null.
-template <bool kPairs>
+// The values of one head, and what is read meanwhile.
+template <class Values>
+struct HeadBlock {
+  int64_t key_begin;
+  bool is_full;         // every pair is kept
+  const float* scales;  // of keys and values, still to be multiplied in, or null
+  const Values& values;
+  RowsAhead& ahead;
+};
+
+// One group of rows meets a block: keys packed, values as they are given.
+template <bool kPairs, class Values>
 void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
-                  const Workspace& space, int64_t first, int64_t key_begin, bool is_full,
-                  const float* scales) {
+                  const Workspace& space, int64_t first, const HeadBlock<Values>& block) {
+  const int64_t key_begin = block.key_begin;
+  const float* scales = block.scales;
+  bool is_full = block.is_full;
   const int64_t left = tile.rows() - first, rows = left < kGroupRows ? left : kGroupRows;
   KeyRange keys{0, kBlockKeys};
   GroupBits bits{};
@@ -276,7 +287,8 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
                           .end = keys.end_vector()};
   softmax_group<kPairs>(group, rows, space.span.max + first, space.span.sum + first * kWidth);
   constexpr int64_t kStep = kPairs ? 2 : 1;
-  const ValueRange values{space.values, width, keys.begin / kStep, (keys.end + kStep - 1) / kStep};
+  const ValueRange<Values> values{block.values, width, keys.begin / kStep,
+                                  (keys.end + kStep - 1) / kStep, block.ahead};
   value_group<kPairs>(space.weights, rescale, rows, values, space.span.out + first * width);
 }
 
@@ -292,47 +304,80 @@ Workspace rows_from(Workspace space, const AttentionArgs& args, int64_t row) {
   return space;
 }
 
+// The first block from `key` on with a kept pair, or `end`.
+struct Block {
+  int64_t begin, count;
+  bool is_full;
+};
+
+inline Block next_block(const PairRules& rules, const Tile& tile, int64_t key, int64_t end) {
+  for (; key < end; key += kBlockKeys) {
+    const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
+    const BlockKind kind =
+        block_kind(rules, tile.query_begin, tile.query_begin + tile.num_queries, key, key + count);
+    if (kind == BlockKind::kSkip) continue;
+    return {key, count, kind == BlockKind::kFull && count == kBlockKeys};
+  }
+  return {end, 0, false};
+}
+
+// So few rows that values need no packing: no vector of them is converted more than twice.
+constexpr int64_t kRowsInPlace = 2 * kGroupRows;
+
+// The rows of one key/value head meet one block.
+template <bool kPairs, class KV, class Source>
+void attend_head(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
+                 const Source& source, const Workspace& space, const Block& block,
+                 const BlockRows& rows, RowsAhead& keys_ahead, RowsAhead& values_ahead) {
+  if constexpr (Source::kScaled) {
+    source.scales(tile.kv_head, block.begin, block.count, space.scales, space.scales + kBlockKeys);
+  }
+  pack_keys<kPairs, KV>(rows, tile.kv_head * source.k_head_bytes, args.head_dim, space.scales,
+                        keys_ahead, space.keys);
+  const auto attend = [&](const auto& values) {
+    const HeadBlock head{block.begin, block.is_full,
+                         Source::kScaled && kPairs ? space.scales : nullptr, values, values_ahead};
+    for (int64_t row = 0; row < tile.rows(); row += kGroupRows) {
+      attend_group<kPairs>(args, rules, tile, space, row, head);
+    }
+  };
+  const PlacedValues<kPairs, KV> placed{rows, tile.kv_head * source.v_head_bytes, args.value_dim,
+                                        space.scales + kBlockKeys};
+  if (tile.rows() <= kRowsInPlace) return attend(placed);
+  pack_values(placed, values_ahead, space.values);
+  attend(PackedValues{space.values, round_up(args.value_dim, kWidth)});
+}
+
 // Keys [begin, end) of one span, end not beyond the last key, for the tile of num_parts key/value
 // heads from the first on, whose rows follow each other; leaves the result in space.span.
 template <bool kPairs, class KV, class Source>
 void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& first_tile,
                  int64_t num_parts, const Source& source, const Workspace& space, int64_t begin,
                  int64_t end) {
+  constexpr auto kBytes = static_cast<int64_t>(sizeof(KV));
   const int64_t group = args.num_heads / args.num_kv_heads, rows = first_tile.rows();
-  const int64_t query_end = first_tile.query_begin + first_tile.num_queries;
   clear(space.span, rows * num_parts, round_up(args.value_dim, kWidth));
-  const BlockHeads heads{
-      .first = first_tile.kv_head,
-      .count = num_parts,
-      .k_bytes = source.k_head_bytes,
-      .v_bytes = source.v_head_bytes,
-      .packed_keys = round_up(lanes_of<kPairs>(args.head_dim), kWidth) * kBlockKeys,
-      .packed_values = kBlockKeys * round_up(args.value_dim, kWidth),
-      .are_neighbours = source.heads_are_neighbours()};
-  BlockRows block;
-  for (int64_t key = begin; key < end; key += kBlockKeys) {
-    const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
-    const BlockKind kind = block_kind(rules, first_tile.query_begin, query_end, key, key + count);
-    if (kind == BlockKind::kSkip) continue;
-    const bool is_full = kind == BlockKind::kFull && count == kBlockKeys;
-    source.fill(key, count, left - count < kWidth ? left - count : kWidth, block);
-    for (int64_t part = 0; part < num_parts && Source::kScaled; ++part) {
-      float* scales = space.scales + part * 2 * kBlockKeys;
-      source.scales(first_tile.kv_head + part, key, count, scales, scales + kBlockKeys);
-    }
-    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.scales, space.keys,
-                           space.values);
+  const BlockHeads heads{.first = first_tile.kv_head,
+                         .count = num_parts,
+                         .are_neighbours = source.heads_are_neighbours()};
+  BlockRows here, next_rows;
+  Block block = next_block(rules, first_tile, begin, end);
+  if (block.count > 0) source.fill(block.begin, block.count, here);
+  while (block.count > 0) {
+    const Block next = next_block(rules, first_tile, block.begin + kBlockKeys, end);
+    next_rows.count = 0;
+    if (next.count > 0) source.fill(next.begin, next.count, next_rows);
+    RowsAhead keys_ahead(next_rows.k, next_rows.count, heads, source.k_head_bytes,
+                         args.head_dim * kBytes);
+    RowsAhead values_ahead(next_rows.v, next_rows.count, heads, source.v_head_bytes,
+                           args.value_dim * kBytes);
     for (int64_t part = 0; part < num_parts; ++part) {
-      const Tile tile = next_head(first_tile, part, group);
-      Workspace mine = rows_from<kPairs>(space, args, part * rows);
-      mine.keys += part * heads.packed_keys;
-      mine.values += part * heads.packed_values;
-      const float* scales = space.scales + part * 2 * kBlockKeys;
-      for (int64_t row = 0; row < rows; row += kGroupRows) {
-        attend_group<kPairs>(args, rules, tile, mine, row, key, is_full,
-                             Source::kScaled && kPairs ? scales : nullptr);
-      }
+      attend_head<kPairs, KV>(args, rules, next_head(first_tile, part, group), source,
+                              rows_from<kPairs>(space, args, part * rows), block, here, keys_ahead,
+                              values_ahead);
     }
+    block = next;
+    here = next_rows;
   }
 }
 

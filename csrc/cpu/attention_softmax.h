@@ -55,34 +55,28 @@ void score_group(const float* q, int64_t q_stride, int64_t rows, const float* ke
   }
 }
 
-struct ValueRange {
-  const float* values;
-  int64_t width;
-  int64_t begin, end;  // in steps
-};
-
-template <bool kPairs, int kRows>
-void value_columns(const float* weights, const float* rescale, const ValueRange& at, float* out) {
+template <bool kPairs, int kRows, class Values>
+void value_columns(const float* weights, const float* rescale, const ValueRange<Values>& at,
+                   float* out) {
+  const int64_t whole = at.values.whole_channels();
   int64_t c = 0;
-  for (; c + kTileVectors * kWidth <= at.width; c += kTileVectors * kWidth) {
-    value_tile<kPairs, kRows, kTileVectors>(weights, rescale, at.values + c, at.width, at.begin,
-                                            at.end, out + c);
+  for (; c + kTileVectors * kWidth <= whole; c += kTileVectors * kWidth) {
+    value_tile<kPairs, true, kRows, kTileVectors>(weights, rescale, at, c, out);
   }
 #if defined(__AVX512F__)
-  for (; c + 2 * kWidth <= at.width; c += 2 * kWidth) {
-    value_tile<kPairs, kRows, 2>(weights, rescale, at.values + c, at.width, at.begin, at.end,
-                                 out + c);
+  for (; c + 2 * kWidth <= whole; c += 2 * kWidth) {
+    value_tile<kPairs, true, kRows, 2>(weights, rescale, at, c, out);
   }
 #endif
-  for (; c < at.width; c += kWidth) {
-    value_tile<kPairs, kRows, 1>(weights, rescale, at.values + c, at.width, at.begin, at.end,
-                                 out + c);
+  for (; c < whole; c += kWidth) {
+    value_tile<kPairs, true, kRows, 1>(weights, rescale, at, c, out);
   }
+  if (c < at.width) value_tile<kPairs, false, kRows, 1>(weights, rescale, at, c, out);
 }
 
-template <bool kPairs>
-void value_group(const float* weights, const float* rescale, int64_t rows, const ValueRange& at,
-                 float* out) {
+template <bool kPairs, class Values>
+void value_group(const float* weights, const float* rescale, int64_t rows,
+                 const ValueRange<Values>& at, float* out) {
   if (rows == kGroupRows) {
     return value_columns<kPairs, kGroupRows>(weights, rescale, at, out);
   }

@@ -30,19 +30,16 @@ struct PagedRows {
 
   static constexpr bool kScaled = sizeof(T) == 1;
 
-  void fill(int64_t begin, int64_t count, int64_t ahead, BlockRows& block) const {
+  void fill(int64_t begin, int64_t count, BlockRows& block) const {
     constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
     block.count = count;
-    block.ahead = ahead;
     int64_t page = begin / args.page_size, offset = begin % args.page_size;
-    for (int64_t j = 0; j < count + ahead; ++j) {
+    for (int64_t j = 0; j < count; ++j) {
       const PageStrides &k = args.key_strides, &v = args.value_strides;
       block.k[j] = static_cast<const char*>(args.key_cache) +
                    (table[page] * k.page + offset * k.token) * kBytes;
-      if (j < count) {
-        block.v[j] = static_cast<const char*>(args.value_cache) +
-                     (table[page] * v.page + offset * v.token) * kBytes;
-      }
+      block.v[j] = static_cast<const char*>(args.value_cache) +
+                   (table[page] * v.page + offset * v.token) * kBytes;
       if (++offset == args.page_size) {
         offset = 0;
         ++page;
