@@ -357,9 +357,6 @@ void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& 
   constexpr auto kBytes = static_cast<int64_t>(sizeof(KV));
   const int64_t group = args.num_heads / args.num_kv_heads, rows = first_tile.rows();
   clear(space.span, rows * num_parts, round_up(args.value_dim, kWidth));
-  const BlockHeads heads{.first = first_tile.kv_head,
-                         .count = num_parts,
-                         .are_neighbours = source.heads_are_neighbours()};
   BlockRows here, next_rows;
   Block block = next_block(rules, first_tile, begin, end);
   if (block.count > 0) source.fill(block.begin, block.count, here);
@@ -367,11 +364,14 @@ void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& 
     const Block next = next_block(rules, first_tile, block.begin + kBlockKeys, end);
     next_rows.count = 0;
     if (next.count > 0) source.fill(next.begin, next.count, next_rows);
-    RowsAhead keys_ahead(next_rows.k, next_rows.count, heads, source.k_head_bytes,
-                         args.head_dim * kBytes);
-    RowsAhead values_ahead(next_rows.v, next_rows.count, heads, source.v_head_bytes,
-                           args.value_dim * kBytes);
     for (int64_t part = 0; part < num_parts; ++part) {
+      const bool is_last = part + 1 == num_parts;
+      const BlockRows& ahead = is_last ? next_rows : here;
+      const int64_t head = first_tile.kv_head + (is_last ? 0 : part + 1);
+      RowsAhead keys_ahead(ahead.k, ahead.count, head * source.k_head_bytes,
+                           args.head_dim * kBytes);
+      RowsAhead values_ahead(ahead.v, ahead.count, head * source.v_head_bytes,
+                             args.value_dim * kBytes);
       attend_head<kPairs, KV>(args, rules, next_head(first_tile, part, group), source,
                               rows_from<kPairs>(space, args, part * rows), block, here, keys_ahead,
                               values_ahead);

@@ -194,49 +194,28 @@ struct BlockRows {
   int64_t count = 0;
 };
 
-// Some heads of one block, and what comes next in memory.
-struct BlockHeads {
-  int64_t first, count;
-  bool are_neighbours;  // a token's heads, rather than a head's tokens
-};
-
-// Rows that are worked on later, brought into the second-level cache a few lines at a time, in the
-// order in which memory holds them: hardware does not follow that many short streams.
+// The part of some rows that is worked on next, brought into the second-level cache a few lines at
+// a time: hardware does not follow that many short streams.
 class RowsAhead {
  public:
-  RowsAhead(const char* const* rows, int64_t count, const BlockHeads& heads, int64_t head_bytes,
-            int64_t row_bytes)
-      : rows_(rows),
-        count_(count),
-        runs_(heads.are_neighbours ? 1 : heads.count),
-        run_bytes_(heads.are_neighbours ? (heads.count - 1) * head_bytes + row_bytes : row_bytes),
-        head_bytes_(head_bytes),
-        offset_(heads.first * head_bytes) {}
+  RowsAhead(const char* const* rows, int64_t count, int64_t offset, int64_t bytes)
+      : row_(rows), last_(rows + count), offset_(offset), bytes_(bytes) {}
 
   __attribute__((always_inline)) void fetch(int64_t lines) {
     for (; lines > 0; --lines) {
-      if (at_ >= end_ && !next_run()) return;
+      if (at_ >= end_) {
+        if (row_ == last_) return;
+        at_ = *row_++ + offset_;
+        end_ = at_ + bytes_;
+      }
       __builtin_prefetch(at_, 0, 2);
       at_ += 64;
     }
   }
 
  private:
-  __attribute__((always_inline)) bool next_run() {
-    if (row_ == count_) {
-      if (--runs_ <= 0) return false;
-      row_ = 0;
-      offset_ += head_bytes_;
-    }
-    if (count_ == 0) return false;
-    at_ = rows_[row_++] + offset_;
-    end_ = at_ + run_bytes_;
-    return true;
-  }
-
-  const char* const* rows_;
-  int64_t count_, runs_, run_bytes_, head_bytes_, offset_;
-  int64_t row_ = 0;
+  const char *const *row_, *const *last_;
+  int64_t offset_, bytes_;
   const char *at_ = nullptr, *end_ = nullptr;
 };
 
