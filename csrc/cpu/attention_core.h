@@ -17,6 +17,10 @@
 namespace llmcore::cpu::LLMCORE_ISA {
 
 constexpr int64_t kSpanKeys = 1024;
+// So few rows per key/value head that a whole block of it is not packed first: keys are by strips,
+// which stay in the first-level cache, and values are read where they lie, at most by two groups.
+constexpr int64_t kRowsInPlace = 2 * kGroupRows;
+constexpr int64_t kStripKeys = 2 * kWidth;
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kLn2 = 0.693147180559945309f;
 constexpr float kLowest = -3.40282347e38f;  // a maximum over nothing: finite, so x - x is 0
@@ -75,7 +79,7 @@ struct Workspace {
   float* keys;     // [depth][64]
   float* values;   // [64][width]
   float* scales;   // [keys, values][64], of an int8 cache
-  float* scores;   // [kGroupRows][64]
+  float* scores;   // [kRowsInPlace][64]
   float* weights;  // [kGroupRows][64], or as many pairs
   RowState span;
   RowState total;
@@ -96,7 +100,7 @@ Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, in
   space.keys = take(depth * kBlockKeys);
   space.values = take(kBlockKeys * width);
   space.scales = take(2 * kBlockKeys);
-  space.scores = take(kGroupRows * kBlockKeys);
+  space.scores = take(kRowsInPlace * kBlockKeys);
   space.weights = take(kGroupRows * kBlockKeys);
   space.span = {take(rows), take(rows * kWidth), take(rows * width)};
   space.total = {take(rows), take(rows * kWidth), take(rows * width)};
@@ -247,7 +251,7 @@ struct HeadBlock {
   RowsAhead& ahead;
 };
 
-// One group of rows meets a block: keys packed, values as they are given.
+// One group of rows meets a block: packed, or scores are there already.
 template <bool kPairs, class Values>
 void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
                   const Workspace& space, int64_t first, const HeadBlock<Values>& block) {
@@ -265,10 +269,12 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
   }
   const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
   const int64_t width = round_up(args.value_dim, kWidth);
-  score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth,
-                      keys.first_vector(), keys.end_vector(), space.scores);
-  const float unit =
-      shape_group(args, rules, tile, first, rows, key_begin, keys, scales, space.scores);
+  float* scores = space.scores + (Values::kPacked ? 0 : first * kBlockKeys);
+  if constexpr (Values::kPacked) {
+    score_group<kPairs, kBlockKeys>(space.q + first * q_stride, q_stride, rows, space.keys, depth,
+                                    keys.first_vector(), keys.end_vector(), scores);
+  }
+  const float unit = shape_group(args, rules, tile, first, rows, key_begin, keys, scales, scores);
   float rescale[round_up(kGroupRows, kWidth)];
   alignas(64) float drop[kGroupRows * kBlockKeys];
   for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
@@ -276,7 +282,7 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
     dropout_factors(args, row, tile.query(first + r), key_begin, drop + r * kBlockKeys);
   }
   const float* factors = scales != nullptr ? scales + kBlockKeys : nullptr;  // int8 has no dropout
-  const GroupScores group{.scores = space.scores,
+  const GroupScores group{.scores = scores,
                           .weights = space.weights,
                           .rescale = rescale,
                           .bits = is_full ? nullptr : bits.rows,
@@ -321,8 +327,23 @@ inline Block next_block(const PairRules& rules, const Tile& tile, int64_t key, i
   return {end, 0, false};
 }
 
-// So few rows that values need no packing: no vector of them is converted more than twice.
-constexpr int64_t kRowsInPlace = 2 * kGroupRows;
+// The scores of few rows against the keys of one head, packed strip by strip.
+template <bool kPairs, class KV>
+void score_strips(const AttentionArgs& args, int64_t num_rows, const BlockRows& block,
+                  int64_t offset, const Workspace& space, RowsAhead& ahead) {
+  const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
+  for (int64_t key = 0; key < block.count; key += kStripKeys) {
+    pack_keys<kPairs, kStripKeys, KV>(block, key, key + kStripKeys, offset, args.head_dim,
+                                      space.scales, ahead, space.keys);
+    const int vectors = block.count - key > kWidth ? 2 : 1;
+    for (int64_t row = 0; row < num_rows; row += kGroupRows) {
+      const int64_t left = num_rows - row;
+      score_group<kPairs, kStripKeys>(space.q + row * q_stride, q_stride,
+                                      left < kGroupRows ? left : kGroupRows, space.keys, depth, 0,
+                                      vectors, space.scores + row * kBlockKeys + key);
+    }
+  }
+}
 
 // The rows of one key/value head meet one block.
 template <bool kPairs, class KV, class Source>
@@ -332,8 +353,7 @@ void attend_head(const AttentionArgs& args, const PairRules& rules, const Tile& 
   if constexpr (Source::kScaled) {
     source.scales(tile.kv_head, block.begin, block.count, space.scales, space.scales + kBlockKeys);
   }
-  pack_keys<kPairs, KV>(rows, tile.kv_head * source.k_head_bytes, args.head_dim, space.scales,
-                        keys_ahead, space.keys);
+  const int64_t k_offset = tile.kv_head * source.k_head_bytes;
   const auto attend = [&](const auto& values) {
     const HeadBlock head{block.begin, block.is_full,
                          Source::kScaled && kPairs ? space.scales : nullptr, values, values_ahead};
@@ -341,10 +361,15 @@ void attend_head(const AttentionArgs& args, const PairRules& rules, const Tile& 
       attend_group<kPairs>(args, rules, tile, space, row, head);
     }
   };
-  const PlacedValues<kPairs, KV> placed{rows, tile.kv_head * source.v_head_bytes, args.value_dim,
+  const PlacedValues<kPairs, KV> values{rows, tile.kv_head * source.v_head_bytes, args.value_dim,
                                         space.scales + kBlockKeys};
-  if (tile.rows() <= kRowsInPlace) return attend(placed);
-  pack_values(placed, values_ahead, space.values);
+  if (tile.rows() <= kRowsInPlace) {
+    score_strips<kPairs, KV>(args, tile.rows(), rows, k_offset, space, keys_ahead);
+    return attend(values);
+  }
+  pack_keys<kPairs, kBlockKeys, KV>(rows, 0, kBlockKeys, k_offset, args.head_dim, space.scales,
+                                    keys_ahead, space.keys);
+  pack_values(values, values_ahead, space.values);
   attend(PackedValues{space.values, round_up(args.value_dim, kWidth)});
 }
 

@@ -10,7 +10,7 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 // --- products over a group of rows ---------------------------------------------------------------
 
-template <bool kPairs, int kRows>
+template <bool kPairs, int64_t kStride, int kRows>
 void score_vectors(const float* q, int64_t q_stride, const float* keys, int64_t depth, int begin,
                    int end, float* scores) {
   for (int v = begin; v < end; v += kTileVectors) {
@@ -18,40 +18,40 @@ void score_vectors(const float* q, int64_t q_stride, const float* keys, int64_t 
     float* to = scores + v * kWidth;
     switch (end - v) {
       case 1:
-        score_tile<kPairs, kRows, 1>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, 1>(q, q_stride, k, depth, to);
         break;
 #if defined(__AVX512F__)
       case 2:
-        score_tile<kPairs, kRows, 2>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, 2>(q, q_stride, k, depth, to);
         break;
       case 3:
-        score_tile<kPairs, kRows, 3>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, 3>(q, q_stride, k, depth, to);
         break;
 #endif
       default:
-        score_tile<kPairs, kRows, kTileVectors>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, kTileVectors>(q, q_stride, k, depth, to);
     }
   }
 }
 
-template <bool kPairs>
+template <bool kPairs, int64_t kStride>
 void score_group(const float* q, int64_t q_stride, int64_t rows, const float* keys, int64_t depth,
                  int begin, int end, float* scores) {
   if (rows == kGroupRows) {
-    return score_vectors<kPairs, kGroupRows>(q, q_stride, keys, depth, begin, end, scores);
+    return score_vectors<kPairs, kStride, kGroupRows>(q, q_stride, keys, depth, begin, end, scores);
   }
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    score_vectors<kPairs, 4>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
+    score_vectors<kPairs, kStride, 4>(q + r * q_stride, q_stride, keys, depth, begin, end,
+                                      scores + r * kBlockKeys);
   }
   for (; r + 2 <= rows; r += 2) {
-    score_vectors<kPairs, 2>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
+    score_vectors<kPairs, kStride, 2>(q + r * q_stride, q_stride, keys, depth, begin, end,
+                                      scores + r * kBlockKeys);
   }
   if (r < rows) {
-    score_vectors<kPairs, 1>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
+    score_vectors<kPairs, kStride, 1>(q + r * q_stride, q_stride, keys, depth, begin, end,
+                                      scores + r * kBlockKeys);
   }
 }
 

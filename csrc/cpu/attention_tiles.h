@@ -232,7 +232,9 @@ constexpr int64_t lines_of(int64_t vectors) {
   return (vectors * kWidth * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T)) + 63) / 64;
 }
 
-template <bool kPairs, bool kWhole, class T>
+// kWidth lanes of kWidth tokens, transposed, to [lane][kStride]. Of the tokens `there` exist; the
+// first stands for a missing one, whose scores nobody reads.
+template <bool kPairs, bool kWhole, int64_t kStride, class T>
 inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there, int64_t lane,
                           int64_t channels, const float* scale, float* to) {
   VecF tile[kWidth];
@@ -242,9 +244,8 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there
       const int64_t at = offset + lane * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T));
       tile[j] = load_whole_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + at));
     } else {
-      tile[j] = j < there ? load_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + offset), lane,
-                                               channels)
-                          : VecF{};
+      const char* row = rows[j < there ? j : 0] + offset;
+      tile[j] = load_lanes<kPairs>(reinterpret_cast<const T*>(row), lane, channels);
     }
   }
   transpose_lanes(tile);
@@ -253,33 +254,28 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there
 #pragma GCC unroll 16
     for (int j = 0; j < kWidth; ++j) tile[j] = tile[j] * factors;
   }
-  const int64_t left = lanes_of<kPairs>(channels) - lane;
-  if (kWhole || left >= kWidth) {
 #pragma GCC unroll 16
-    for (int j = 0; j < kWidth; ++j) store(to + j * kBlockKeys, tile[j]);
-  } else {
-    for (int j = 0; j < left; ++j) store(to + j * kBlockKeys, tile[j]);
-  }
+  for (int j = 0; j < kWidth; ++j) store(to + j * kStride, tile[j]);
 }
 
-// The tokens of `rows` [key, key + kWidth), of which those below `count` exist; `offset` is that of
-// the head in bytes. Missing ones are packed as zeros.
-template <bool kPairs, class T>
-void pack_key_strip(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
-                    const float* scales, RowsAhead& ahead, float* packed) {
+// The tokens of `rows` [key, key + kWidth); `offset` is that of the head in bytes. Rows of packed
+// lanes are written up to the next kWidth.
+template <bool kPairs, int64_t kStride, class T>
+void pack_key_vector(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
+                     const float* scales, RowsAhead& ahead, float* packed) {
   const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
   const int64_t there = rows.count - key;
-  constexpr int64_t kLines = lines_of<kPairs, T>(kWidth);
+  const char* const* from = rows.k + key;
   int64_t i = 0;
   for (; there >= kWidth && i + kWidth <= whole; i += kWidth) {
-    pack_key_tile<kPairs, true, T>(rows.k + key, offset, there, i, channels, scales + key,
-                                   packed + i * kBlockKeys + key);
-    ahead.fetch(kLines);
+    pack_key_tile<kPairs, true, kStride, T>(from, offset, there, i, channels, scales + key,
+                                            packed + i * kStride);
+    ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
   for (; i < depth; i += kWidth) {
-    pack_key_tile<kPairs, false, T>(rows.k + key, offset, there, i, channels, scales + key,
-                                    packed + i * kBlockKeys + key);
-    ahead.fetch(kLines);
+    pack_key_tile<kPairs, false, kStride, T>(from, offset, there, i, channels, scales + key,
+                                             packed + i * kStride);
+    ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
 }
 
@@ -309,13 +305,13 @@ inline void interleave_rows(const T* first, const T* second, bool has_second,
 #endif
 }
 
-// The keys of one head, `offset` bytes into each row. Keys beyond the block's count are zeros up to
-// the next vector.
-template <bool kPairs, class T>
-void pack_keys(const BlockRows& rows, int64_t offset, int64_t channels, const float* scales,
-               RowsAhead& ahead, float* packed) {
-  for (int64_t key = 0; key < rows.count; key += kWidth) {
-    pack_key_strip<kPairs, T>(rows, key, offset, channels, scales, ahead, packed);
+// The keys of one head, `offset` bytes into each row, from `key` to `end` or to the block's last.
+template <bool kPairs, int64_t kStride, class T>
+void pack_keys(const BlockRows& rows, int64_t key, int64_t end, int64_t offset, int64_t channels,
+               const float* scales, RowsAhead& ahead, float* packed) {
+  for (int64_t at = key; at < end && at < rows.count; at += kWidth) {
+    pack_key_vector<kPairs, kStride, T>(rows, at, offset, channels, scales, ahead,
+                                        packed + at - key);
   }
 }
 
@@ -326,6 +322,8 @@ struct PlacedValues {
   int64_t offset;  // of the head, in bytes
   int64_t channels;
   const float* scales;
+
+  static constexpr bool kPacked = false;
 
   int64_t whole_channels() const { return channels / kWidth * kWidth; }
 
@@ -368,6 +366,8 @@ struct PackedValues {
   const float* values;
   int64_t width;
 
+  static constexpr bool kPacked = true;
+
   int64_t whole_channels() const { return width; }
 
   static constexpr int64_t lines(int64_t) { return 0; }
@@ -400,14 +400,15 @@ void pack_values(const PlacedValues<kPairs, T>& from, RowsAhead& ahead, float* p
 
 // --- products ------------------------------------------------------------------------------------
 
-// scores[r][64] of kRows rows and kVectors vectors of keys: q is [kRows][q_stride] lanes.
-template <bool kPairs, int kRows, int kVectors>
+// scores[r][64] of kRows rows and kVectors vectors of keys: q is [kRows][q_stride] lanes, keys
+// [depth][kStride].
+template <bool kPairs, int64_t kStride, int kRows, int kVectors>
 void score_tile(const float* q, int64_t q_stride, const float* keys, int64_t depth, float* scores) {
   VecF sums[kRows][kVectors] = {};
   for (int64_t i = 0; i < depth; ++i) {
     VecF k[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) k[v] = load(keys + i * kBlockKeys + v * kWidth);
+    for (int v = 0; v < kVectors; ++v) k[v] = load(keys + i * kStride + v * kWidth);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       const VecF value = splat(q + r * q_stride + i);
