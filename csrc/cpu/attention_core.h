@@ -386,6 +386,7 @@ void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& 
   Block block = next_block(rules, first_tile, begin, end);
   if (block.count > 0) source.fill(block.begin, block.count, here);
   while (block.count > 0) {
+    here.pad_keys();
     const Block next = next_block(rules, first_tile, block.begin + kBlockKeys, end);
     next_rows.count = 0;
     if (next.count > 0) source.fill(next.begin, next.count, next_rows);

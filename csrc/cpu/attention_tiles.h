@@ -189,9 +189,13 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
 
 // Where the tokens of one block lie: the first key/value head of each.
 struct BlockRows {
-  const char* k[kBlockKeys];
+  const char* k[kBlockKeys];  // beyond `count` the first one, whose scores are then nobody's
   const char* v[kBlockKeys];
   int64_t count = 0;
+
+  void pad_keys() {
+    for (int64_t j = count; j < kBlockKeys; ++j) k[j] = k[0];
+  }
 };
 
 // The part of some rows that is worked on next, brought into the second-level cache a few lines at
@@ -232,11 +236,10 @@ constexpr int64_t lines_of(int64_t vectors) {
   return (vectors * kWidth * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T)) + 63) / 64;
 }
 
-// kWidth lanes of kWidth tokens, transposed, to [lane][kStride]. Of the tokens `there` exist; the
-// first stands for a missing one, whose scores nobody reads.
+// kWidth lanes of kWidth tokens, transposed, to [lane][kStride].
 template <bool kPairs, bool kWhole, int64_t kStride, class T>
-inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there, int64_t lane,
-                          int64_t channels, const float* scale, float* to) {
+inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t lane, int64_t channels,
+                          const float* scale, float* to) {
   VecF tile[kWidth];
 #pragma GCC unroll 16
   for (int j = 0; j < kWidth; ++j) {
@@ -244,8 +247,7 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there
       const int64_t at = offset + lane * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T));
       tile[j] = load_whole_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + at));
     } else {
-      const char* row = rows[j < there ? j : 0] + offset;
-      tile[j] = load_lanes<kPairs>(reinterpret_cast<const T*>(row), lane, channels);
+      tile[j] = load_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + offset), lane, channels);
     }
   }
   transpose_lanes(tile);
@@ -264,16 +266,15 @@ template <bool kPairs, int64_t kStride, class T>
 void pack_key_vector(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
                      const float* scales, RowsAhead& ahead, float* packed) {
   const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
-  const int64_t there = rows.count - key;
   const char* const* from = rows.k + key;
   int64_t i = 0;
-  for (; there >= kWidth && i + kWidth <= whole; i += kWidth) {
-    pack_key_tile<kPairs, true, kStride, T>(from, offset, there, i, channels, scales + key,
+  for (; i + kWidth <= whole; i += kWidth) {
+    pack_key_tile<kPairs, true, kStride, T>(from, offset, i, channels, scales + key,
                                             packed + i * kStride);
     ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
   for (; i < depth; i += kWidth) {
-    pack_key_tile<kPairs, false, kStride, T>(from, offset, there, i, channels, scales + key,
+    pack_key_tile<kPairs, false, kStride, T>(from, offset, i, channels, scales + key,
                                              packed + i * kStride);
     ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
@@ -327,7 +328,11 @@ struct PlacedValues {
 
   int64_t whole_channels() const { return channels / kWidth * kWidth; }
 
-  static constexpr int64_t lines(int64_t vectors) { return lines_of<kPairs, T>(vectors); }
+  // To be fetched with so many vectors of a step: one more where rows do not fill their lines.
+  int64_t lines(int64_t vectors) const {
+    const bool is_ragged = channels * static_cast<int64_t>(sizeof(T)) % 64 != 0;
+    return lines_of<kPairs, T>(vectors) + (is_ragged ? 1 : 0);
+  }
 
   const T* row(int64_t key) const { return reinterpret_cast<const T*>(rows.v[key] + offset); }
 
@@ -370,7 +375,7 @@ struct PackedValues {
 
   int64_t whole_channels() const { return width; }
 
-  static constexpr int64_t lines(int64_t) { return 0; }
+  int64_t lines(int64_t) const { return 0; }
 
   template <bool, int kVectors>
   void load_step(int64_t step, int64_t c, VecF (&to)[kVectors]) const {
@@ -394,7 +399,7 @@ void pack_values(const PlacedValues<kPairs, T>& from, RowsAhead& ahead, float* p
       from.template load_step<false>(step, c, v);
       store(packed + step * width + c, v[0]);
     }
-    ahead.fetch(lines_of<kPairs, T>(width / kWidth));
+    ahead.fetch(from.lines(width / kWidth));
   }
 }
 
@@ -447,10 +452,11 @@ void value_tile(const float* weights, const float* rescale, const ValueRange<Val
     for (int i = 0; i < kVectors; ++i) sums[r][i] = load(out + r * width + i * kWidth) * factor;
   }
   RowsAhead ahead = at.ahead;
+  const int64_t lines = at.values.lines(kVectors);
   for (int64_t j = at.begin; j < at.end; ++j) {
     VecF v[kVectors];
     at.values.template load_step<kWhole>(j, c, v);
-    ahead.fetch(Values::lines(kVectors));
+    ahead.fetch(lines);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       const VecF weight = splat(weights + r * weight_lanes<kPairs>() + j);
