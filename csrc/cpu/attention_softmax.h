@@ -172,9 +172,7 @@ void weigh_row(const GroupScores& group, int64_t r, float max, float* sum) {
   for (int v = kAll ? 0 : group.begin; v < (kAll ? kBlockVectors : group.end); ++v) {
     VecF p = power_of_two(fused_multiply_add(load(scores + v * kWidth), unit, lowered));
     parts[v % 4] += p;
-    if constexpr (!kAll) {
-      if (group.factors != nullptr) p *= load(group.factors + r * group.factor_stride + v * kWidth);
-    }
+    if (group.factors != nullptr) p *= load(group.factors + r * group.factor_stride + v * kWidth);
     store_weights<kPairs>(weights, v, p);
   }
   const VecF added = (parts[0] + parts[1]) + (parts[2] + parts[3]);
@@ -200,8 +198,7 @@ void weigh_group(const GroupScores& group, int64_t rows, float* max, float* sum)
 
 template <bool kPairs>
 void softmax_group(const GroupScores& group, int64_t rows, float* max, float* sum) {
-  const bool all = group.bits == nullptr && group.factors == nullptr && group.begin == 0 &&
-                   group.end == kBlockVectors;
+  const bool all = group.bits == nullptr && group.begin == 0 && group.end == kBlockVectors;
   if (all) {
     weigh_group<kPairs, true>(group, rows, max, sum);
   } else {

@@ -30,34 +30,39 @@ struct PagedRows {
 
   static constexpr bool kScaled = sizeof(T) == 1;
 
-  void fill(int64_t begin, int64_t count, BlockRows& block) const {
-    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
-    block.count = count;
-    int64_t page = begin / args.page_size, offset = begin % args.page_size;
+  // Calls place(j, page, offset) for the tokens begin + j.
+  template <class Place>
+  void for_tokens(int64_t begin, int64_t count, const Place& place) const {
+    int64_t entry = begin / args.page_size, offset = begin % args.page_size;
     for (int64_t j = 0; j < count; ++j) {
-      const PageStrides &k = args.key_strides, &v = args.value_strides;
-      block.k[j] = static_cast<const char*>(args.key_cache) +
-                   (table[page] * k.page + offset * k.token) * kBytes;
-      block.v[j] = static_cast<const char*>(args.value_cache) +
-                   (table[page] * v.page + offset * v.token) * kBytes;
+      place(j, table[entry], offset);
       if (++offset == args.page_size) {
         offset = 0;
-        ++page;
+        ++entry;
       }
     }
   }
 
-  bool heads_are_neighbours() const { return args.key_strides.head < args.key_strides.token; }
+  void fill(int64_t begin, int64_t count, BlockRows& block) const {
+    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
+    const PageStrides &k = args.key_strides, &v = args.value_strides;
+    const auto* keys = static_cast<const char*>(args.key_cache);
+    const auto* values = static_cast<const char*>(args.value_cache);
+    block.count = count;
+    for_tokens(begin, count, [&](int64_t j, int64_t page, int64_t offset) {
+      block.k[j] = keys + (page * k.page + offset * k.token) * kBytes;
+      block.v[j] = values + (page * v.page + offset * v.token) * kBytes;
+    });
+  }
 
   void scales(int64_t kv_head, int64_t begin, int64_t count, float* k, float* v) const {
     const int64_t heads = args.attention.num_kv_heads;
     for (int64_t j = 0; j < kBlockKeys; ++j) k[j] = v[j] = 0.0f;
-    for (int64_t j = 0; j < count; ++j) {
-      const int64_t key = begin + j;
-      const int64_t slot = table[key / args.page_size] * args.page_size + key % args.page_size;
-      k[j] = args.key_scales[slot * heads + kv_head];
-      v[j] = args.value_scales[slot * heads + kv_head];
-    }
+    for_tokens(begin, count, [&](int64_t j, int64_t page, int64_t offset) {
+      const int64_t at = (page * args.page_size + offset) * heads + kv_head;
+      k[j] = args.key_scales[at];
+      v[j] = args.value_scales[at];
+    });
   }
 };
 
