@@ -131,7 +131,7 @@ inline SpanPlan span_plan(const AttentionArgs& args, int64_t element_bytes) {
   SpanPlan plan;
   plan.rows = args.num_queries * (args.num_heads / args.num_kv_heads);
   plan.num_spans = divide_up(args.num_keys, kSpanKeys);
-  constexpr int64_t kBlockBytes = int64_t{1} << 18;  // two blocks: half of a 1 MiB L2 cache
+  constexpr int64_t kBlockBytes = int64_t{1} << 19;  // half of a 1 MiB second-level cache
   const int64_t head_bytes = kBlockKeys * (args.head_dim + args.value_dim) * element_bytes;
   const auto tasks = [&](int64_t parts) {
     return args.num_sequences * plan.num_spans * divide_up(args.num_kv_heads, parts);

@@ -1,4 +1,4 @@
-// A group of up to kGroupRows query rows against one packed block: scores, softmax, values.
+// A group of up to kGroupRows query rows against one block: scores, softmax, values.
 #pragma once
 
 #include <cstdint>
