@@ -75,7 +75,7 @@ struct RowState {
 
 struct Workspace {
   float* q;        // [rows][depth] lanes
-  float* keys;     // [depth][64]
+  float* keys;     // [depth][64], or [depth][kStripKeys]
   float* values;   // [64][width]
   float* scales;   // [keys, values][64], of an int8 cache
   float* scores;   // [kRowsInPlace][64]
@@ -309,12 +309,13 @@ Workspace rows_from(Workspace space, const AttentionArgs& args, int64_t row) {
   return space;
 }
 
-// The first block from `key` on with a kept pair, or `end`.
+// Keys [begin, begin + count), of which every pair is kept if it is full.
 struct Block {
   int64_t begin, count;
   bool is_full;
 };
 
+// The first block from `key` on that may have a kept pair; no keys if there is none.
 inline Block next_block(const PairRules& rules, const Tile& tile, int64_t key, int64_t end) {
   for (; key < end; key += kBlockKeys) {
     const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
@@ -332,8 +333,8 @@ void score_strips(const AttentionArgs& args, int64_t num_rows, const BlockRows& 
                   int64_t offset, const Workspace& space, RowsAhead& ahead) {
   const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
   for (int64_t key = 0; key < block.count; key += kStripKeys) {
-    pack_keys<kPairs, kStripKeys, KV>(block, key, key + kStripKeys, offset, args.head_dim, ahead,
-                                      space.keys);
+    pack_keys<kPairs, kStripKeys, KV>(block, key, key + kStripKeys, offset, args.head_dim,
+                                      space.scales, ahead, space.keys);
     const int vectors = block.count - key > kWidth ? 2 : 1;
     for (int64_t row = 0; row < num_rows; row += kGroupRows) {
       const int64_t left = num_rows - row;
@@ -354,19 +355,20 @@ void attend_head(const AttentionArgs& args, const PairRules& rules, const Tile& 
   }
   const int64_t k_offset = tile.kv_head * source.k_head_bytes;
   const auto attend = [&](const auto& values) {
-    const HeadBlock head{block.begin, block.is_full, Source::kScaled ? space.scales : nullptr,
-                         values, values_ahead};
+    const HeadBlock head{block.begin, block.is_full,
+                         Source::kScaled && kPairs ? space.scales : nullptr, values, values_ahead};
     for (int64_t row = 0; row < tile.rows(); row += kGroupRows) {
       attend_group<kPairs>(args, rules, tile, space, row, head);
     }
   };
-  const PlacedValues<kPairs, KV> values{rows, tile.kv_head * source.v_head_bytes, args.value_dim};
+  const PlacedValues<kPairs, KV> values{rows, tile.kv_head * source.v_head_bytes, args.value_dim,
+                                        space.scales + kBlockKeys};
   if (tile.rows() <= kRowsInPlace) {
     score_strips<kPairs, KV>(args, tile.rows(), rows, k_offset, space, keys_ahead);
     return attend(values);
   }
-  pack_keys<kPairs, kBlockKeys, KV>(rows, 0, kBlockKeys, k_offset, args.head_dim, keys_ahead,
-                                    space.keys);
+  pack_keys<kPairs, kBlockKeys, KV>(rows, 0, kBlockKeys, k_offset, args.head_dim, space.scales,
+                                    keys_ahead, space.keys);
   pack_values(values, values_ahead, space.values);
   attend(PackedValues{space.values, round_up(args.value_dim, kWidth)});
 }

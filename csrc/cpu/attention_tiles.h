@@ -1,8 +1,8 @@
-// The arithmetic of attention on small tiles: blocks of keys and values are packed once, then meet
-// groups of up to kGroupRows query rows in registers.
+// The arithmetic of attention on small tiles: blocks of keys and values are packed once, or for few
+// rows strips of keys and no values, then meet groups of up to kGroupRows query rows in registers.
 //
 // Packed numbers are 4-byte lanes: a float32, or two neighbouring bfloat16 for the dot instruction.
-//   keys    [depth][64]         lane (i, j): channel i, or channels 2i and 2i + 1, of key j
+//   keys    [depth][kStride]    lane (i, j): channel i, or channels 2i and 2i + 1, of key j
 //   values  [steps][width]      lane (j, c): channel c of key j, or of keys 2j and 2j + 1
 // So a score is one chain over channels and an output one chain over keys, whatever the tile.
 #pragma once
@@ -223,6 +223,13 @@ class RowsAhead {
   const char *at_ = nullptr, *end_ = nullptr;
 };
 
+// An int8 cache as float32 is multiplied out here; as bfloat16, where that would round, its scales
+// meet scores and weights instead.
+template <bool kPairs, class T>
+constexpr bool multiplies_scales() {
+  return sizeof(T) == 1 && !kPairs;
+}
+
 // Lines of memory that so many vectors of lanes come from, rounded up.
 template <bool kPairs, class T>
 constexpr int64_t lines_of(int64_t vectors) {
@@ -232,7 +239,7 @@ constexpr int64_t lines_of(int64_t vectors) {
 // kWidth lanes of kWidth tokens, transposed, to [lane][kStride].
 template <bool kPairs, bool kWhole, int64_t kStride, class T>
 inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t lane, int64_t channels,
-                          float* to) {
+                          const float* scale, float* to) {
   VecF tile[kWidth];
 #pragma GCC unroll 16
   for (int j = 0; j < kWidth; ++j) {
@@ -244,6 +251,11 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t lane,
     }
   }
   transpose_lanes(tile);
+  if constexpr (multiplies_scales<kPairs, T>()) {
+    const VecF factors = load(scale);
+#pragma GCC unroll 16
+    for (int j = 0; j < kWidth; ++j) tile[j] = tile[j] * factors;
+  }
 #pragma GCC unroll 16
   for (int j = 0; j < kWidth; ++j) store(to + j * kStride, tile[j]);
 }
@@ -252,16 +264,18 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t lane,
 // lanes are written up to the next kWidth.
 template <bool kPairs, int64_t kStride, class T>
 void pack_key_vector(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
-                     RowsAhead& ahead, float* packed) {
+                     const float* scales, RowsAhead& ahead, float* packed) {
   const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
   const char* const* from = rows.k + key;
   int64_t i = 0;
   for (; i + kWidth <= whole; i += kWidth) {
-    pack_key_tile<kPairs, true, kStride, T>(from, offset, i, channels, packed + i * kStride);
+    pack_key_tile<kPairs, true, kStride, T>(from, offset, i, channels, scales + key,
+                                            packed + i * kStride);
     ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
   for (; i < depth; i += kWidth) {
-    pack_key_tile<kPairs, false, kStride, T>(from, offset, i, channels, packed + i * kStride);
+    pack_key_tile<kPairs, false, kStride, T>(from, offset, i, channels, scales + key,
+                                             packed + i * kStride);
     ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
 }
@@ -295,9 +309,10 @@ inline void interleave_rows(const T* first, const T* second, bool has_second,
 // The keys of one head, `offset` bytes into each row, from `key` to `end` or to the block's last.
 template <bool kPairs, int64_t kStride, class T>
 void pack_keys(const BlockRows& rows, int64_t key, int64_t end, int64_t offset, int64_t channels,
-               RowsAhead& ahead, float* packed) {
+               const float* scales, RowsAhead& ahead, float* packed) {
   for (int64_t at = key; at < end && at < rows.count; at += kWidth) {
-    pack_key_vector<kPairs, kStride, T>(rows, at, offset, channels, ahead, packed + at - key);
+    pack_key_vector<kPairs, kStride, T>(rows, at, offset, channels, scales, ahead,
+                                        packed + at - key);
   }
 }
 
@@ -307,6 +322,7 @@ struct PlacedValues {
   const BlockRows& rows;
   int64_t offset;  // of the head, in bytes
   int64_t channels;
+  const float* scales;
 
   static constexpr bool kPacked = false;
 
@@ -344,6 +360,7 @@ struct PlacedValues {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         to[v] = some(row(step) + c + v * kWidth);
+        if constexpr (multiplies_scales<kPairs, T>()) to[v] = to[v] * splat(scales + step);
       }
     }
   }
