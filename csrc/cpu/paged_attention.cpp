@@ -1,16 +1,24 @@
 // See ops/paged_attention.h. The arithmetic is that of cpu/attention_core.h; only where a token
 // lies differs, so that paged and contiguous attention agree to the bit.
 //
-// Ladder: decoding of contiguous keys, one thread by its CPU time, on an AMD EPYC (Zen 4,
-// avx512_bf16) whose memory others used too (a plain read gave 17-26 GB/s); GB/s of the cache read.
-//                                                       H/Hkv x D    32/8x128     8/8x64
-//                                                                   f32   bf16   f32   bf16
-//   1. one task per key/value head: pieces of 512 bytes per token   7.3   5.5    7.6   5.4
-//   2. spans of 1024 keys, all heads of a token packed together    10.8   8.8   10.3   7.1
-//   3. the next 16 tokens' keys prefetched while 16 are packed      9.4   8.6   12.2   9.1   <-
-//   this
-// 2 to 3 differ at 32/8x128 by less than other users' noise. Bounded by memory and packing in turn,
-// which one thread does not overlap; with int8 by the conversion to bfloat16.
+// Ladder: decoding, one thread by its CPU time, on an AMD EPYC (Zen 4, avx512_bf16) whose memory
+// others used too (a plain read gave 15-20 GB/s); GB/s of the cache read, bench_attention
+// --threads 1 --filter decode.        H/Hkv x D, page   32/8x128, 16  8/8x64, 64   16/4x80, 1
+//                                                       f32   bf16    f32   bf16   f32   bf16
+//   1. whole blocks of all heads packed first           11.1   9.1    11.6   9.4    6.4   5.5
+//   2. few rows: values read where they lie, a head
+//      packed when its turn comes, the next block's
+//      lines prefetched into the second-level cache     12.4  12.8    15.2  14.7   11.1   9.7
+//   3. the next head's lines rather than a block's      12.8  14.0    16.9  17.4   13.6   9.0
+//   4. keys by strips in the first-level cache          15.4  14.2    16.8  18.4   13.7   8.1
+//   5. ragged rows prefetched to their end, all heads
+//      of float32 in a task  <- this                    15.2  14.2    16.4  17.2   13.1   9.7
+// Rung 3 without prefetch: 8.5, 7.9, 9.0, 7.2, 6.5, 5.2; rung 2 into the first-level cache: 8.2,
+// 9.0, 9.8, 9.6, 6.6, 5.7. Where less than 85 % of a read is reached, arithmetic takes as long as
+// memory: 8 rows per head out of the last-level cache (32768x8/1x128: 11.2, 10.6), bfloat16 rows of
+// 80, and int8 (6.0 GB/s under float32 queries, 7.5 under bfloat16), whose bytes are each converted
+// and meet four heads. Scales of int8 deferred to scores and weights under float32 save 6 % more,
+// but err more than the tests derive.
 #include "ops/paged_attention.h"
 
 #include "cpu/attention_run.h"
