@@ -17,6 +17,10 @@
 namespace llmcore::cpu::LLMCORE_ISA {
 
 constexpr int64_t kSpanKeys = 1024;
+// So few rows per key/value head that a whole block of it is not packed first: keys are by strips,
+// which stay in the first-level cache, and values are read where they lie, at most by two groups.
+constexpr int64_t kRowsInPlace = 2 * kGroupRows;
+constexpr int64_t kStripKeys = 2 * kWidth;
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kLn2 = 0.693147180559945309f;
 constexpr float kLowest = -3.40282347e38f;  // a maximum over nothing: finite, so x - x is 0
@@ -28,13 +32,13 @@ struct StridedRows {
   int64_t k_token_bytes, v_token_bytes;
   int64_t k_head_bytes, v_head_bytes;
 
-  void fill(int64_t begin, int64_t count, int64_t ahead, BlockRows& block) const {
+  void fill(int64_t begin, int64_t count, BlockRows& block) const {
     block.count = count;
-    block.ahead = ahead;
-    for (int64_t j = 0; j < count + ahead; ++j) block.k[j] = k + (begin + j) * k_token_bytes;
-    for (int64_t j = 0; j < count; ++j) block.v[j] = v + (begin + j) * v_token_bytes;
+    for (int64_t j = 0; j < count; ++j) {
+      block.k[j] = k + (begin + j) * k_token_bytes;
+      block.v[j] = v + (begin + j) * v_token_bytes;
+    }
   }
-  bool heads_are_neighbours() const { return k_head_bytes < k_token_bytes; }
   static constexpr bool kScaled = false;
   void scales(int64_t, int64_t, int64_t, float*, float*) const {}
 };
@@ -71,18 +75,17 @@ struct RowState {
 
 struct Workspace {
   float* q;        // [rows][depth] lanes
-  float* keys;     // [key/value heads][depth][64]
-  float* values;   // [key/value heads][64][width]
-  float* scales;   // [key/value heads][keys, values][64], of an int8 cache
-  float* scores;   // [kGroupRows][64]
+  float* keys;     // [depth][64], or [depth][kStripKeys]
+  float* values;   // [64][width]
+  float* scales;   // [keys, values][64], of an int8 cache
+  float* scores;   // [kRowsInPlace][64]
   float* weights;  // [kGroupRows][64], or as many pairs
   RowState span;
   RowState total;
 };
 
 template <bool kPairs>
-Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t parts,
-                       int64_t* num_bytes) {
+Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, int64_t* num_bytes) {
   const int64_t width = round_up(args.value_dim, kWidth);
   const int64_t depth = round_up(lanes_of<kPairs>(args.head_dim), kWidth);
   int64_t used = 0;
@@ -93,10 +96,10 @@ Workspace workspace_of(char* memory, const AttentionArgs& args, int64_t rows, in
   };
   Workspace space;
   space.q = take(rows * depth);
-  space.keys = take(parts * depth * kBlockKeys);
-  space.values = take(parts * kBlockKeys * width);
-  space.scales = take(parts * 2 * kBlockKeys);
-  space.scores = take(kGroupRows * kBlockKeys);
+  space.keys = take(depth * kBlockKeys);
+  space.values = take(kBlockKeys * width);
+  space.scales = take(2 * kBlockKeys);
+  space.scores = take(kRowsInPlace * kBlockKeys);
   space.weights = take(kGroupRows * kBlockKeys);
   space.span = {take(rows), take(rows * kWidth), take(rows * width)};
   space.total = {take(rows), take(rows * kWidth), take(rows * width)};
@@ -237,12 +240,23 @@ inline float shape_group(const AttentionArgs& args, const PairRules& rules, cons
   return kLog2E;
 }
 
-// One group of rows meets the packed block at key_begin. `scales` of keys and values still to be
-// multiplied in, or null.
-template <bool kPairs>
+// The values of one head, and what is read meanwhile.
+template <class Values>
+struct HeadBlock {
+  int64_t key_begin;
+  bool is_full;         // every pair is kept
+  const float* scales;  // of keys and values, still to be multiplied in, or null
+  const Values& values;
+  RowsAhead& ahead;
+};
+
+// One group of rows meets a block: packed, or scores are there already.
+template <bool kPairs, class Values>
 void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
-                  const Workspace& space, int64_t first, int64_t key_begin, bool is_full,
-                  const float* scales) {
+                  const Workspace& space, int64_t first, const HeadBlock<Values>& block) {
+  const int64_t key_begin = block.key_begin;
+  const float* scales = block.scales;
+  bool is_full = block.is_full;
   const int64_t left = tile.rows() - first, rows = left < kGroupRows ? left : kGroupRows;
   KeyRange keys{0, kBlockKeys};
   GroupBits bits{};
@@ -254,10 +268,12 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
   }
   const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
   const int64_t width = round_up(args.value_dim, kWidth);
-  score_group<kPairs>(space.q + first * q_stride, q_stride, rows, space.keys, depth,
-                      keys.first_vector(), keys.end_vector(), space.scores);
-  const float unit =
-      shape_group(args, rules, tile, first, rows, key_begin, keys, scales, space.scores);
+  float* scores = space.scores + (Values::kPacked ? 0 : first * kBlockKeys);
+  if constexpr (Values::kPacked) {
+    score_group<kPairs, kBlockKeys>(space.q + first * q_stride, q_stride, rows, space.keys, depth,
+                                    keys.first_vector(), keys.end_vector(), scores);
+  }
+  const float unit = shape_group(args, rules, tile, first, rows, key_begin, keys, scales, scores);
   float rescale[round_up(kGroupRows, kWidth)];
   alignas(64) float drop[kGroupRows * kBlockKeys];
   for (int64_t r = 0; r < rows && args.dropout > 0; ++r) {
@@ -265,7 +281,7 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
     dropout_factors(args, row, tile.query(first + r), key_begin, drop + r * kBlockKeys);
   }
   const float* factors = scales != nullptr ? scales + kBlockKeys : nullptr;  // int8 has no dropout
-  const GroupScores group{.scores = space.scores,
+  const GroupScores group{.scores = scores,
                           .weights = space.weights,
                           .rescale = rescale,
                           .bits = is_full ? nullptr : bits.rows,
@@ -276,7 +292,8 @@ void attend_group(const AttentionArgs& args, const PairRules& rules, const Tile&
                           .end = keys.end_vector()};
   softmax_group<kPairs>(group, rows, space.span.max + first, space.span.sum + first * kWidth);
   constexpr int64_t kStep = kPairs ? 2 : 1;
-  const ValueRange values{space.values, width, keys.begin / kStep, (keys.end + kStep - 1) / kStep};
+  const ValueRange<Values> values{block.values, width, keys.begin / kStep,
+                                  (keys.end + kStep - 1) / kStep, block.ahead};
   value_group<kPairs>(space.weights, rescale, rows, values, space.span.out + first * width);
 }
 
@@ -292,47 +309,101 @@ Workspace rows_from(Workspace space, const AttentionArgs& args, int64_t row) {
   return space;
 }
 
+// Keys [begin, begin + count), of which every pair is kept if it is full.
+struct Block {
+  int64_t begin, count;
+  bool is_full;
+};
+
+// The first block from `key` on that may have a kept pair; no keys if there is none.
+inline Block next_block(const PairRules& rules, const Tile& tile, int64_t key, int64_t end) {
+  for (; key < end; key += kBlockKeys) {
+    const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
+    const BlockKind kind =
+        block_kind(rules, tile.query_begin, tile.query_begin + tile.num_queries, key, key + count);
+    if (kind == BlockKind::kSkip) continue;
+    return {key, count, kind == BlockKind::kFull && count == kBlockKeys};
+  }
+  return {end, 0, false};
+}
+
+// The scores of few rows against the keys of one head, packed strip by strip.
+template <bool kPairs, class KV>
+void score_strips(const AttentionArgs& args, int64_t num_rows, const BlockRows& block,
+                  int64_t offset, const Workspace& space, RowsAhead& ahead) {
+  const int64_t depth = lanes_of<kPairs>(args.head_dim), q_stride = round_up(depth, kWidth);
+  for (int64_t key = 0; key < block.count; key += kStripKeys) {
+    pack_keys<kPairs, kStripKeys, KV>(block, key, key + kStripKeys, offset, args.head_dim,
+                                      space.scales, ahead, space.keys);
+    const int vectors = block.count - key > kWidth ? 2 : 1;
+    for (int64_t row = 0; row < num_rows; row += kGroupRows) {
+      const int64_t left = num_rows - row;
+      score_group<kPairs, kStripKeys>(space.q + row * q_stride, q_stride,
+                                      left < kGroupRows ? left : kGroupRows, space.keys, depth, 0,
+                                      vectors, space.scores + row * kBlockKeys + key);
+    }
+  }
+}
+
+// The rows of one key/value head meet one block.
+template <bool kPairs, class KV, class Source>
+void attend_head(const AttentionArgs& args, const PairRules& rules, const Tile& tile,
+                 const Source& source, const Workspace& space, const Block& block,
+                 const BlockRows& rows, RowsAhead& keys_ahead, RowsAhead& values_ahead) {
+  if constexpr (Source::kScaled) {
+    source.scales(tile.kv_head, block.begin, block.count, space.scales, space.scales + kBlockKeys);
+  }
+  const int64_t k_offset = tile.kv_head * source.k_head_bytes;
+  const auto attend = [&](const auto& values) {
+    const HeadBlock head{block.begin, block.is_full,
+                         Source::kScaled && kPairs ? space.scales : nullptr, values, values_ahead};
+    for (int64_t row = 0; row < tile.rows(); row += kGroupRows) {
+      attend_group<kPairs>(args, rules, tile, space, row, head);
+    }
+  };
+  const PlacedValues<kPairs, KV> values{rows, tile.kv_head * source.v_head_bytes, args.value_dim,
+                                        space.scales + kBlockKeys};
+  if (tile.rows() <= kRowsInPlace) {
+    score_strips<kPairs, KV>(args, tile.rows(), rows, k_offset, space, keys_ahead);
+    return attend(values);
+  }
+  pack_keys<kPairs, kBlockKeys, KV>(rows, 0, kBlockKeys, k_offset, args.head_dim, space.scales,
+                                    keys_ahead, space.keys);
+  pack_values(values, values_ahead, space.values);
+  attend(PackedValues{space.values, round_up(args.value_dim, kWidth)});
+}
+
 // Keys [begin, end) of one span, end not beyond the last key, for the tile of num_parts key/value
 // heads from the first on, whose rows follow each other; leaves the result in space.span.
 template <bool kPairs, class KV, class Source>
 void attend_span(const AttentionArgs& args, const PairRules& rules, const Tile& first_tile,
                  int64_t num_parts, const Source& source, const Workspace& space, int64_t begin,
                  int64_t end) {
+  constexpr auto kBytes = static_cast<int64_t>(sizeof(KV));
   const int64_t group = args.num_heads / args.num_kv_heads, rows = first_tile.rows();
-  const int64_t query_end = first_tile.query_begin + first_tile.num_queries;
   clear(space.span, rows * num_parts, round_up(args.value_dim, kWidth));
-  const BlockHeads heads{
-      .first = first_tile.kv_head,
-      .count = num_parts,
-      .k_bytes = source.k_head_bytes,
-      .v_bytes = source.v_head_bytes,
-      .packed_keys = round_up(lanes_of<kPairs>(args.head_dim), kWidth) * kBlockKeys,
-      .packed_values = kBlockKeys * round_up(args.value_dim, kWidth),
-      .are_neighbours = source.heads_are_neighbours()};
-  BlockRows block;
-  for (int64_t key = begin; key < end; key += kBlockKeys) {
-    const int64_t left = rules.num_keys - key, count = left < kBlockKeys ? left : kBlockKeys;
-    const BlockKind kind = block_kind(rules, first_tile.query_begin, query_end, key, key + count);
-    if (kind == BlockKind::kSkip) continue;
-    const bool is_full = kind == BlockKind::kFull && count == kBlockKeys;
-    source.fill(key, count, left - count < kWidth ? left - count : kWidth, block);
-    for (int64_t part = 0; part < num_parts && Source::kScaled; ++part) {
-      float* scales = space.scales + part * 2 * kBlockKeys;
-      source.scales(first_tile.kv_head + part, key, count, scales, scales + kBlockKeys);
-    }
-    pack_block<kPairs, KV>(block, heads, args.head_dim, args.value_dim, space.scales, space.keys,
-                           space.values);
+  BlockRows here, next_rows;
+  Block block = next_block(rules, first_tile, begin, end);
+  if (block.count > 0) source.fill(block.begin, block.count, here);
+  while (block.count > 0) {
+    here.pad_keys();
+    const Block next = next_block(rules, first_tile, block.begin + kBlockKeys, end);
+    next_rows.count = 0;
+    if (next.count > 0) source.fill(next.begin, next.count, next_rows);
     for (int64_t part = 0; part < num_parts; ++part) {
-      const Tile tile = next_head(first_tile, part, group);
-      Workspace mine = rows_from<kPairs>(space, args, part * rows);
-      mine.keys += part * heads.packed_keys;
-      mine.values += part * heads.packed_values;
-      const float* scales = space.scales + part * 2 * kBlockKeys;
-      for (int64_t row = 0; row < rows; row += kGroupRows) {
-        attend_group<kPairs>(args, rules, tile, mine, row, key, is_full,
-                             Source::kScaled && kPairs ? scales : nullptr);
-      }
+      const bool is_last = part + 1 == num_parts;
+      const BlockRows& ahead = is_last ? next_rows : here;
+      const int64_t head = first_tile.kv_head + (is_last ? 0 : part + 1);
+      RowsAhead keys_ahead(ahead.k, ahead.count, head * source.k_head_bytes,
+                           args.head_dim * kBytes);
+      RowsAhead values_ahead(ahead.v, ahead.count, head * source.v_head_bytes,
+                             args.value_dim * kBytes);
+      attend_head<kPairs, KV>(args, rules, next_head(first_tile, part, group), source,
+                              rows_from<kPairs>(space, args, part * rows), block, here, keys_ahead,
+                              values_ahead);
     }
+    block = next;
+    here = next_rows;
   }
 }
 

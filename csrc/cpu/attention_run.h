@@ -44,11 +44,10 @@ inline bool is_small(const AttentionArgs& args) {
 }
 
 template <bool kPairs>
-Workspace thread_workspace(const AttentionArgs& args, int64_t rows, int64_t parts) {
+Workspace thread_workspace(const AttentionArgs& args, int64_t rows) {
   int64_t num_bytes = 0;
-  workspace_of<kPairs>(nullptr, args, rows, parts, &num_bytes);
-  return workspace_of<kPairs>(thread_scratch(Scratch::kWorker, num_bytes), args, rows, parts,
-                              &num_bytes);
+  workspace_of<kPairs>(nullptr, args, rows, &num_bytes);
+  return workspace_of<kPairs>(thread_scratch(Scratch::kWorker, num_bytes), args, rows, &num_bytes);
 }
 
 // --- tiles of queries ------------------------------------------------------------------------
@@ -110,7 +109,7 @@ void run_tiles(const AttentionArgs& args, const Sequences& sequences,
     tile.num_queries = left < plan.queries_per_tile ? left : plan.queries_per_tile;
     tile.first_token = sequences.first_token(tile.sequence);
     attend_tile<kPairs, T, KV>(args, rules, tile, sequences.source(tile.sequence),
-                               thread_workspace<kPairs>(args, plan.rows_per_tile, 1));
+                               thread_workspace<kPairs>(args, plan.rows_per_tile));
   });
 }
 
@@ -128,18 +127,18 @@ inline bool has_few_rows(const AttentionArgs& args) {
   return args.num_queries * (args.num_heads / args.num_kv_heads) <= 4 * kGroupRows;
 }
 
-inline SpanPlan span_plan(const AttentionArgs& args) {
+inline SpanPlan span_plan(const AttentionArgs& args, int64_t element_bytes) {
   SpanPlan plan;
   plan.rows = args.num_queries * (args.num_heads / args.num_kv_heads);
   plan.num_spans = divide_up(args.num_keys, kSpanKeys);
-  constexpr int64_t kPackedFloats = int64_t{1} << 17;  // half of a 1 MiB second-level cache
-  const int64_t head_floats = kBlockKeys * (args.head_dim + args.value_dim);
+  constexpr int64_t kBlockBytes = int64_t{1} << 19;  // half of a 1 MiB second-level cache
+  const int64_t head_bytes = kBlockKeys * (args.head_dim + args.value_dim) * element_bytes;
   const auto tasks = [&](int64_t parts) {
     return args.num_sequences * plan.num_spans * divide_up(args.num_kv_heads, parts);
   };
   // Fewer heads per task where their blocks would not fit the cache, or threads would find no task.
   int64_t parts = args.num_kv_heads;
-  while (parts > 1 && parts * head_floats > kPackedFloats) parts = divide_up(parts, 2);
+  while (parts > 1 && parts * head_bytes > kBlockBytes) parts = divide_up(parts, 2);
   while (parts > 1 && tasks(parts) < 4) parts = divide_up(parts, 2);
   plan.parts_per_task = parts;
   plan.tasks_per_span = divide_up(args.num_kv_heads, plan.parts_per_task);
@@ -182,7 +181,7 @@ void run_span(const AttentionArgs& args, const Sequences& sequences, const SpanP
                             ? args.num_kv_heads - kv_head
                             : plan.parts_per_task;
   const Tile tile = few_rows(args, sequences, rules, sequence, kv_head);
-  Workspace space = thread_workspace<kPairs>(args, plan.rows * parts, parts);
+  Workspace space = thread_workspace<kPairs>(args, plan.rows * parts);
   // A shorter sequence has fewer rows per head; they follow each other all the same.
   space.span = state_of(args, plan, states, sequence, span, kv_head);
   for (int64_t part = 0; part < parts; ++part) {
@@ -202,7 +201,7 @@ void merge_spans(const AttentionArgs& args, const Sequences& sequences, const Sp
   const int64_t width = round_up(args.value_dim, kWidth);
   const Tile tile = few_rows(args, sequences, rules, sequence, kv_head);
   const int64_t task_head = kv_head / plan.parts_per_task * plan.parts_per_task;
-  const RowState total = thread_workspace<kPairs>(args, plan.rows, 1).total;
+  const RowState total = thread_workspace<kPairs>(args, plan.rows).total;
   begin_total(args, tile, total, width);
   for (int64_t span = 0; span * kSpanKeys < rules.num_keys; ++span) {
     const RowState task = state_of(args, plan, states, sequence, span, task_head);
@@ -214,7 +213,7 @@ void merge_spans(const AttentionArgs& args, const Sequences& sequences, const Sp
 template <bool kPairs, class T, class KV, class Sequences>
 void run_spans(const AttentionArgs& args, const Sequences& sequences,
                const ParallelFor& parallel_for) {
-  const SpanPlan plan = span_plan(args);
+  const SpanPlan plan = span_plan(args, sizeof(KV));
   const int64_t spans = args.num_sequences * plan.num_spans;
   const int64_t floats = spans * plan.rows * args.num_kv_heads * plan.state_floats;
   float* states = thread_floats(Scratch::kShared, floats + 1);

@@ -1,4 +1,4 @@
-// A group of up to kGroupRows query rows against one packed block: scores, softmax, values.
+// A group of up to kGroupRows query rows against one block: scores, softmax, values.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace llmcore::cpu::LLMCORE_ISA {
 
 // --- products over a group of rows ---------------------------------------------------------------
 
-template <bool kPairs, int kRows>
+template <bool kPairs, int64_t kStride, int kRows>
 void score_vectors(const float* q, int64_t q_stride, const float* keys, int64_t depth, int begin,
                    int end, float* scores) {
   for (int v = begin; v < end; v += kTileVectors) {
@@ -18,71 +18,65 @@ void score_vectors(const float* q, int64_t q_stride, const float* keys, int64_t 
     float* to = scores + v * kWidth;
     switch (end - v) {
       case 1:
-        score_tile<kPairs, kRows, 1>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, 1>(q, q_stride, k, depth, to);
         break;
 #if defined(__AVX512F__)
       case 2:
-        score_tile<kPairs, kRows, 2>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, 2>(q, q_stride, k, depth, to);
         break;
       case 3:
-        score_tile<kPairs, kRows, 3>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, 3>(q, q_stride, k, depth, to);
         break;
 #endif
       default:
-        score_tile<kPairs, kRows, kTileVectors>(q, q_stride, k, depth, to);
+        score_tile<kPairs, kStride, kRows, kTileVectors>(q, q_stride, k, depth, to);
     }
   }
 }
 
-template <bool kPairs>
+template <bool kPairs, int64_t kStride>
 void score_group(const float* q, int64_t q_stride, int64_t rows, const float* keys, int64_t depth,
                  int begin, int end, float* scores) {
   if (rows == kGroupRows) {
-    return score_vectors<kPairs, kGroupRows>(q, q_stride, keys, depth, begin, end, scores);
+    return score_vectors<kPairs, kStride, kGroupRows>(q, q_stride, keys, depth, begin, end, scores);
   }
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    score_vectors<kPairs, 4>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
+    score_vectors<kPairs, kStride, 4>(q + r * q_stride, q_stride, keys, depth, begin, end,
+                                      scores + r * kBlockKeys);
   }
   for (; r + 2 <= rows; r += 2) {
-    score_vectors<kPairs, 2>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
+    score_vectors<kPairs, kStride, 2>(q + r * q_stride, q_stride, keys, depth, begin, end,
+                                      scores + r * kBlockKeys);
   }
   if (r < rows) {
-    score_vectors<kPairs, 1>(q + r * q_stride, q_stride, keys, depth, begin, end,
-                             scores + r * kBlockKeys);
+    score_vectors<kPairs, kStride, 1>(q + r * q_stride, q_stride, keys, depth, begin, end,
+                                      scores + r * kBlockKeys);
   }
 }
 
-struct ValueRange {
-  const float* values;
-  int64_t width;
-  int64_t begin, end;  // in steps
-};
-
-template <bool kPairs, int kRows>
-void value_columns(const float* weights, const float* rescale, const ValueRange& at, float* out) {
+template <bool kPairs, int kRows, class Values>
+void value_columns(const float* weights, const float* rescale, const ValueRange<Values>& at,
+                   float* out) {
+  const int64_t whole = at.values.whole_channels();
   int64_t c = 0;
-  for (; c + kTileVectors * kWidth <= at.width; c += kTileVectors * kWidth) {
-    value_tile<kPairs, kRows, kTileVectors>(weights, rescale, at.values + c, at.width, at.begin,
-                                            at.end, out + c);
+  for (; c + kTileVectors * kWidth <= whole; c += kTileVectors * kWidth) {
+    value_tile<kPairs, true, kRows, kTileVectors>(weights, rescale, at, c, out);
   }
 #if defined(__AVX512F__)
-  for (; c + 2 * kWidth <= at.width; c += 2 * kWidth) {
-    value_tile<kPairs, kRows, 2>(weights, rescale, at.values + c, at.width, at.begin, at.end,
-                                 out + c);
+  for (; c + 2 * kWidth <= whole; c += 2 * kWidth) {
+    value_tile<kPairs, true, kRows, 2>(weights, rescale, at, c, out);
   }
 #endif
-  for (; c < at.width; c += kWidth) {
-    value_tile<kPairs, kRows, 1>(weights, rescale, at.values + c, at.width, at.begin, at.end,
-                                 out + c);
+  for (; c < whole; c += kWidth) {
+    value_tile<kPairs, true, kRows, 1>(weights, rescale, at, c, out);
   }
+  if (c < at.width) value_tile<kPairs, false, kRows, 1>(weights, rescale, at, c, out);
 }
 
-template <bool kPairs>
-void value_group(const float* weights, const float* rescale, int64_t rows, const ValueRange& at,
-                 float* out) {
+template <bool kPairs, class Values>
+void value_group(const float* weights, const float* rescale, int64_t rows,
+                 const ValueRange<Values>& at, float* out) {
   if (rows == kGroupRows) {
     return value_columns<kPairs, kGroupRows>(weights, rescale, at, out);
   }
@@ -178,9 +172,7 @@ void weigh_row(const GroupScores& group, int64_t r, float max, float* sum) {
   for (int v = kAll ? 0 : group.begin; v < (kAll ? kBlockVectors : group.end); ++v) {
     VecF p = power_of_two(fused_multiply_add(load(scores + v * kWidth), unit, lowered));
     parts[v % 4] += p;
-    if constexpr (!kAll) {
-      if (group.factors != nullptr) p *= load(group.factors + r * group.factor_stride + v * kWidth);
-    }
+    if (group.factors != nullptr) p *= load(group.factors + r * group.factor_stride + v * kWidth);
     store_weights<kPairs>(weights, v, p);
   }
   const VecF added = (parts[0] + parts[1]) + (parts[2] + parts[3]);
@@ -206,8 +198,7 @@ void weigh_group(const GroupScores& group, int64_t rows, float* max, float* sum)
 
 template <bool kPairs>
 void softmax_group(const GroupScores& group, int64_t rows, float* max, float* sum) {
-  const bool all = group.bits == nullptr && group.factors == nullptr && group.begin == 0 &&
-                   group.end == kBlockVectors;
+  const bool all = group.bits == nullptr && group.begin == 0 && group.end == kBlockVectors;
   if (all) {
     weigh_group<kPairs, true>(group, rows, max, sum);
   } else {

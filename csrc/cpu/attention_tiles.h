@@ -1,8 +1,8 @@
-// The arithmetic of attention on small tiles: blocks of keys and values are packed once, then meet
-// groups of up to kGroupRows query rows in registers.
+// The arithmetic of attention on small tiles: blocks of keys and values are packed once, or for few
+// rows strips of keys and no values, then meet groups of up to kGroupRows query rows in registers.
 //
 // Packed numbers are 4-byte lanes: a float32, or two neighbouring bfloat16 for the dot instruction.
-//   keys    [depth][64]         lane (i, j): channel i, or channels 2i and 2i + 1, of key j
+//   keys    [depth][kStride]    lane (i, j): channel i, or channels 2i and 2i + 1, of key j
 //   values  [steps][width]      lane (j, c): channel c of key j, or of keys 2j and 2j + 1
 // So a score is one chain over channels and an output one chain over keys, whatever the tile.
 #pragma once
@@ -187,13 +187,40 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// Where the tokens of one block lie: the first key/value head of each. `ahead` keys of the next
-// block are known too.
+// Where the tokens of one block lie: the first key/value head of each.
 struct BlockRows {
-  const char* k[kBlockKeys + kWidth];
+  const char* k[kBlockKeys];  // beyond `count` the first one, whose scores are then nobody's
   const char* v[kBlockKeys];
-  int64_t count;
-  int64_t ahead;
+  int64_t count = 0;
+
+  void pad_keys() {
+    for (int64_t j = count; j < kBlockKeys; ++j) k[j] = k[0];
+  }
+};
+
+// The part of some rows that is worked on next, brought into the second-level cache a few lines at
+// a time: hardware does not follow that many short streams.
+class RowsAhead {
+ public:
+  RowsAhead(const char* const* rows, int64_t count, int64_t offset, int64_t bytes)
+      : row_(rows), last_(rows + count), offset_(offset), bytes_(bytes) {}
+
+  __attribute__((always_inline)) void fetch(int64_t lines) {
+    for (; lines > 0; --lines) {
+      if (at_ >= end_) {
+        if (row_ == last_) return;
+        at_ = *row_++ + offset_;
+        end_ = at_ + bytes_;
+      }
+      __builtin_prefetch(at_, 0, 2);
+      at_ += 64;
+    }
+  }
+
+ private:
+  const char *const *row_, *const *last_;
+  int64_t offset_, bytes_;
+  const char *at_ = nullptr, *end_ = nullptr;
 };
 
 // An int8 cache as float32 is multiplied out here; as bfloat16, where that would round, its scales
@@ -203,21 +230,24 @@ constexpr bool multiplies_scales() {
   return sizeof(T) == 1 && !kPairs;
 }
 
-template <bool kPairs, bool kWhole, class T>
-inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there, int64_t lane,
-                          int64_t channels, bool fetches, const float* scale, float* to) {
+// Lines of memory that so many vectors of lanes come from, rounded up.
+template <bool kPairs, class T>
+constexpr int64_t lines_of(int64_t vectors) {
+  return (vectors * kWidth * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T)) + 63) / 64;
+}
+
+// kWidth lanes of kWidth tokens, transposed, to [lane][kStride].
+template <bool kPairs, bool kWhole, int64_t kStride, class T>
+inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t lane, int64_t channels,
+                          const float* scale, float* to) {
   VecF tile[kWidth];
 #pragma GCC unroll 16
   for (int j = 0; j < kWidth; ++j) {
     if constexpr (kWhole) {
       const int64_t at = offset + lane * (kPairs ? 2 : 1) * static_cast<int64_t>(sizeof(T));
       tile[j] = load_whole_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + at));
-      // The next kWidth tokens, read next: hardware does not follow that many short streams.
-      if (fetches) __builtin_prefetch(rows[j + kWidth] + at, 0, 2);
     } else {
-      tile[j] = j < there ? load_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + offset), lane,
-                                               channels)
-                          : VecF{};
+      tile[j] = load_lanes<kPairs>(reinterpret_cast<const T*>(rows[j] + offset), lane, channels);
     }
   }
   transpose_lanes(tile);
@@ -226,31 +256,27 @@ inline void pack_key_tile(const char* const* rows, int64_t offset, int64_t there
 #pragma GCC unroll 16
     for (int j = 0; j < kWidth; ++j) tile[j] = tile[j] * factors;
   }
-  const int64_t left = lanes_of<kPairs>(channels) - lane;
-  if (kWhole || left >= kWidth) {
 #pragma GCC unroll 16
-    for (int j = 0; j < kWidth; ++j) store(to + j * kBlockKeys, tile[j]);
-  } else {
-    for (int j = 0; j < left; ++j) store(to + j * kBlockKeys, tile[j]);
-  }
+  for (int j = 0; j < kWidth; ++j) store(to + j * kStride, tile[j]);
 }
 
-// The tokens of `rows` [key, key + kWidth), of which those below `count` exist; `offset` is that of
-// the head in bytes. Missing ones are packed as zeros.
-template <bool kPairs, class T>
-void pack_keys(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
-               const float* scales, float* packed) {
+// The tokens of `rows` [key, key + kWidth); `offset` is that of the head in bytes. Rows of packed
+// lanes are written up to the next kWidth.
+template <bool kPairs, int64_t kStride, class T>
+void pack_key_vector(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
+                     const float* scales, RowsAhead& ahead, float* packed) {
   const int64_t depth = lanes_of<kPairs>(channels), whole = channels / (kPairs ? 2 : 1);
-  const int64_t there = rows.count - key;
-  const bool fetches = key + 2 * kWidth <= rows.count + rows.ahead;
+  const char* const* from = rows.k + key;
   int64_t i = 0;
-  for (; there >= kWidth && i + kWidth <= whole; i += kWidth) {
-    pack_key_tile<kPairs, true, T>(rows.k + key, offset, there, i, channels, fetches, scales + key,
-                                   packed + i * kBlockKeys + key);
+  for (; i + kWidth <= whole; i += kWidth) {
+    pack_key_tile<kPairs, true, kStride, T>(from, offset, i, channels, scales + key,
+                                            packed + i * kStride);
+    ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
   for (; i < depth; i += kWidth) {
-    pack_key_tile<kPairs, false, T>(rows.k + key, offset, there, i, channels, fetches, scales + key,
-                                    packed + i * kBlockKeys + key);
+    pack_key_tile<kPairs, false, kStride, T>(from, offset, i, channels, scales + key,
+                                             packed + i * kStride);
+    ahead.fetch(lines_of<kPairs, T>(kWidth));
   }
 }
 
@@ -259,78 +285,135 @@ inline VecF interleave(VecF first, VecF second) {
   return (VecF)(((VecU)first >> 16) | ((VecU)second & 0xFFFF0000u));
 }
 
-// One step: the token `key`, or with pairs also the next, zeros if there is none.
-template <bool kPairs, class T>
-void pack_values(const BlockRows& rows, int64_t key, int64_t offset, int64_t channels,
-                 const float* scales, float* packed) {
-  float* to = packed + key / (kPairs ? 2 : 1) * round_up(channels, kWidth);
-  const T* first = reinterpret_cast<const T*>(rows.v[key] + offset);
-  const bool has_second = kPairs && key + 1 < rows.count;
-  const T* second = has_second ? reinterpret_cast<const T*>(rows.v[key + 1] + offset) : first;
-  int64_t c = 0;
-  for (; c + kWidth <= channels; c += kWidth) {
-    VecF v = load(first + c);
-    if constexpr (kPairs) v = interleave(v, has_second ? load(second + c) : VecF{});
-    if constexpr (multiplies_scales<kPairs, T>()) v = v * splat(scales + key);
-    store(to + c, v);
+// 32 channels at a time of two rows of bfloat16 as lanes of pairs; zeros for a second that is
+// missing.
+template <class T, int kVectors>
+inline void interleave_rows(const T* first, const T* second, bool has_second,
+                            VecF (&to)[kVectors]) {
+#if defined(__AVX512BF16__)
+  alignas(64) static constexpr uint16_t kLow[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                    37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                    11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i low = _mm512_load_si512(kLow), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+  const __mmask32 there = has_second ? ~__mmask32{0} : 0;
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; v += 2) {
+    const __m512i a = _mm512_loadu_si512(first + v * kWidth);
+    const __m512i b = _mm512_maskz_loadu_epi16(there, second + v * kWidth);
+    to[v] = (VecF)_mm512_permutex2var_epi16(a, low, b);
+    to[v + 1] = (VecF)_mm512_permutex2var_epi16(a, high, b);
   }
-  if (c < channels) {
-    VecF v = load_tail(first + c, channels - c);
-    if constexpr (kPairs) {
-      v = interleave(v, has_second ? load_tail(second + c, channels - c) : VecF{});
-    }
-    if constexpr (multiplies_scales<kPairs, T>()) v = v * splat(scales + key);
-    store(to + c, v);
+#endif
+}
+
+// The keys of one head, `offset` bytes into each row, from `key` to `end` or to the block's last.
+template <bool kPairs, int64_t kStride, class T>
+void pack_keys(const BlockRows& rows, int64_t key, int64_t end, int64_t offset, int64_t channels,
+               const float* scales, RowsAhead& ahead, float* packed) {
+  for (int64_t at = key; at < end && at < rows.count; at += kWidth) {
+    pack_key_vector<kPairs, kStride, T>(rows, at, offset, channels, scales, ahead,
+                                        packed + at - key);
   }
 }
 
-// Heads of one block: how far apart they are, in bytes, and their packed keys and values, in
-// floats.
-struct BlockHeads {
-  int64_t first, count;
-  int64_t k_bytes, v_bytes;
-  int64_t packed_keys, packed_values;
-  bool are_neighbours;  // in memory: then a token's heads are read before the next token
-};
-
-// Packs all heads of a block, in the order in which memory holds them. Keys beyond the block's
-// count are zeros up to the next vector. `scales` of an int8 cache are [head][keys, values][64].
+// The values of one head as packed lanes, read where they lie.
 template <bool kPairs, class T>
-void pack_block(const BlockRows& rows, const BlockHeads& heads, int64_t head_dim, int64_t value_dim,
-                const float* scales, float* keys, float* values) {
-  const auto pack_k = [&](int64_t key, int64_t h) {
-    pack_keys<kPairs, T>(rows, key, (heads.first + h) * heads.k_bytes, head_dim,
-                         scales + h * 2 * kBlockKeys, keys + h * heads.packed_keys);
-  };
-  const auto pack_v = [&](int64_t key, int64_t h) {
-    pack_values<kPairs, T>(rows, key, (heads.first + h) * heads.v_bytes, value_dim,
-                           scales + (h * 2 + 1) * kBlockKeys, values + h * heads.packed_values);
-  };
-  constexpr int64_t kStep = kPairs ? 2 : 1;
-  const int64_t outer = heads.are_neighbours ? 1 : heads.count;
-  const int64_t inner = heads.are_neighbours ? heads.count : 1;
-  for (int64_t g = 0; g < outer; ++g) {
-    for (int64_t key = 0; key < rows.count; key += kWidth) {
-      for (int64_t h = g; h < g + inner; ++h) pack_k(key, h);
+struct PlacedValues {
+  const BlockRows& rows;
+  int64_t offset;  // of the head, in bytes
+  int64_t channels;
+  const float* scales;
+
+  static constexpr bool kPacked = false;
+
+  int64_t whole_channels() const { return channels / kWidth * kWidth; }
+
+  // To be fetched with so many vectors of a step: one more where rows do not fill their lines.
+  int64_t lines(int64_t vectors) const {
+    const bool is_ragged = channels * static_cast<int64_t>(sizeof(T)) % 64 != 0;
+    return lines_of<kPairs, T>(vectors) + (is_ragged ? 1 : 0);
+  }
+
+  const T* row(int64_t key) const { return reinterpret_cast<const T*>(rows.v[key] + offset); }
+
+  // Channels from c on of the tokens of one step: one, or with pairs two, of which the second may
+  // be missing.
+  template <bool kWhole, int kVectors>
+  void load_step(int64_t step, int64_t c, VecF (&to)[kVectors]) const {
+    const auto some = [&](const T* from) {
+      return kWhole ? load(from) : load_tail(from, channels - c);
+    };
+    if constexpr (kPairs) {
+      const bool has_second = 2 * step + 1 < rows.count;
+      const T* first = row(2 * step) + c;
+      const T* second = has_second ? row(2 * step + 1) + c : first;
+      if constexpr (kWhole && sizeof(T) == 2 && kVectors % 2 == 0) {
+        interleave_rows(first, second, has_second, to);
+      } else {
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          const VecF later = has_second ? some(second + v * kWidth) : VecF{};
+          to[v] = interleave(some(first + v * kWidth), later);
+        }
+      }
+    } else {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        to[v] = some(row(step) + c + v * kWidth);
+        if constexpr (multiplies_scales<kPairs, T>()) to[v] = to[v] * splat(scales + step);
+      }
     }
   }
-  for (int64_t g = 0; g < outer; ++g) {
-    for (int64_t key = 0; key < rows.count; key += kStep) {
-      for (int64_t h = g; h < g + inner; ++h) pack_v(key, h);
+};
+
+// The same once packed: [steps][width], no channel missing.
+struct PackedValues {
+  const float* values;
+  int64_t width;
+
+  static constexpr bool kPacked = true;
+
+  int64_t whole_channels() const { return width; }
+
+  int64_t lines(int64_t) const { return 0; }
+
+  template <bool, int kVectors>
+  void load_step(int64_t step, int64_t c, VecF (&to)[kVectors]) const {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) to[v] = load(values + step * width + c + v * kWidth);
+  }
+};
+
+template <bool kPairs, class T>
+void pack_values(const PlacedValues<kPairs, T>& from, RowsAhead& ahead, float* packed) {
+  const int64_t width = round_up(from.channels, kWidth);
+  const int64_t steps = lanes_of<kPairs>(from.rows.count);
+  for (int64_t step = 0; step < steps; ++step) {
+    VecF v[1];
+    int64_t c = 0;
+    for (; c < from.whole_channels(); c += kWidth) {
+      from.template load_step<true>(step, c, v);
+      store(packed + step * width + c, v[0]);
     }
+    if (c < from.channels) {
+      from.template load_step<false>(step, c, v);
+      store(packed + step * width + c, v[0]);
+    }
+    ahead.fetch(from.lines(width / kWidth));
   }
 }
 
 // --- products ------------------------------------------------------------------------------------
 
-// scores[r][64] of kRows rows and kVectors vectors of keys: q is [kRows][q_stride] lanes.
-template <bool kPairs, int kRows, int kVectors>
+// scores[r][64] of kRows rows and kVectors vectors of keys: q is [kRows][q_stride] lanes, keys
+// [depth][kStride].
+template <bool kPairs, int64_t kStride, int kRows, int kVectors>
 void score_tile(const float* q, int64_t q_stride, const float* keys, int64_t depth, float* scores) {
   VecF sums[kRows][kVectors] = {};
   for (int64_t i = 0; i < depth; ++i) {
     VecF k[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) k[v] = load(keys + i * kBlockKeys + v * kWidth);
+    for (int v = 0; v < kVectors; ++v) k[v] = load(keys + i * kStride + v * kWidth);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       const VecF value = splat(q + r * q_stride + i);
@@ -345,35 +428,49 @@ void score_tile(const float* q, int64_t q_stride, const float* keys, int64_t dep
   }
 }
 
-// out[r][c] = out[r][c] * rescale[r] + sum_j weights[r][j] values[j][c] for kVectors vectors of c
-// and steps [begin, end): a row of weights is weight_lanes<kPairs>() lanes.
-template <bool kPairs, int kRows, int kVectors>
-void value_tile(const float* weights, const float* rescale, const float* values, int64_t width,
-                int64_t begin, int64_t end, float* out) {
+// The values of a block, the steps of it that are kept, and the rows of the next block.
+template <class Values>
+struct ValueRange {
+  const Values& values;
+  int64_t width;  // of the outputs
+  int64_t begin, end;
+  RowsAhead& ahead;
+};
+
+// out[r][c] = out[r][c] * rescale[r] + sum_j weights[r][j] values[j][c] for kVectors vectors from
+// channel c on: a row of weights is weight_lanes<kPairs>() lanes.
+template <bool kPairs, bool kWhole, int kRows, int kVectors, class Values>
+void value_tile(const float* weights, const float* rescale, const ValueRange<Values>& at, int64_t c,
+                float* out) {
+  const int64_t width = at.width;
+  out += c;
   VecF sums[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     const VecF factor = splat(rescale + r);
 #pragma GCC unroll 4
-    for (int c = 0; c < kVectors; ++c) sums[r][c] = load(out + r * width + c * kWidth) * factor;
+    for (int i = 0; i < kVectors; ++i) sums[r][i] = load(out + r * width + i * kWidth) * factor;
   }
-  for (int64_t j = begin; j < end; ++j) {
+  RowsAhead ahead = at.ahead;
+  const int64_t lines = at.values.lines(kVectors);
+  for (int64_t j = at.begin; j < at.end; ++j) {
     VecF v[kVectors];
-#pragma GCC unroll 4
-    for (int c = 0; c < kVectors; ++c) v[c] = load(values + j * width + c * kWidth);
+    at.values.template load_step<kWhole>(j, c, v);
+    ahead.fetch(lines);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       const VecF weight = splat(weights + r * weight_lanes<kPairs>() + j);
 #pragma GCC unroll 4
-      for (int c = 0; c < kVectors; ++c) {
-        sums[r][c] = multiply_add<kPairs>(v[c], weight, sums[r][c]);
+      for (int i = 0; i < kVectors; ++i) {
+        sums[r][i] = multiply_add<kPairs>(v[i], weight, sums[r][i]);
       }
     }
   }
+  at.ahead = ahead;
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int c = 0; c < kVectors; ++c) store(out + r * width + c * kWidth, sums[r][c]);
+    for (int i = 0; i < kVectors; ++i) store(out + r * width + i * kWidth, sums[r][i]);
   }
 }
 

@@ -1,16 +1,25 @@
 // See ops/paged_attention.h. The arithmetic is that of cpu/attention_core.h; only where a token
 // lies differs, so that paged and contiguous attention agree to the bit.
 //
-// Ladder: decoding of contiguous keys, one thread by its CPU time, on an AMD EPYC (Zen 4,
-// avx512_bf16) whose memory others used too (a plain read gave 17-26 GB/s); GB/s of the cache read.
-//                                                       H/Hkv x D    32/8x128     8/8x64
-//                                                                   f32   bf16   f32   bf16
-//   1. one task per key/value head: pieces of 512 bytes per token   7.3   5.5    7.6   5.4
-//   2. spans of 1024 keys, all heads of a token packed together    10.8   8.8   10.3   7.1
-//   3. the next 16 tokens' keys prefetched while 16 are packed      9.4   8.6   12.2   9.1   <-
-//   this
-// 2 to 3 differ at 32/8x128 by less than other users' noise. Bounded by memory and packing in turn,
-// which one thread does not overlap; with int8 by the conversion to bfloat16.
+// Ladder: decoding, one thread by its CPU time, on an AMD EPYC (Zen 4, avx512_bf16) whose memory
+// others used too (a plain read gave 15-20 GB/s); GB/s of the cache read, bench_attention
+// --threads 1 --filter decode.        H/Hkv x D, page   32/8x128, 16  8/8x64, 64   16/4x80, 1
+//                                                       f32   bf16    f32   bf16   f32   bf16
+//   1. whole blocks of all heads packed first           11.1   9.1    11.6   9.4    6.4   5.5
+//   2. few rows: values read where they lie, a head
+//      packed when its turn comes, the next block's
+//      lines prefetched into the second-level cache     12.4  12.8    15.2  14.7   11.1   9.7
+//   3. the next head's lines rather than a block's      12.8  14.0    16.9  17.4   13.6   9.0
+//   4. keys by strips in the first-level cache          15.4  14.2    16.8  18.4   13.7   8.1
+//   5. ragged rows prefetched to their end, all heads
+//      of float32 in a task  <- this                    15.2  14.2    16.4  17.2   13.1   9.7
+// Rung 3 without prefetch: 8.5, 7.9, 9.0, 7.2, 6.5, 5.2; rung 2 into the first-level cache: 8.2,
+// 9.0, 9.8, 9.6, 6.6, 5.7. With every entry of the block tables one of a few pages, all cached, the
+// last does 26.7, 25.1, 37.6, 31.0, 28.4 and 20.4 (the benchmark changed by hand): memory bounds
+// these, at page 1 its latency for scattered pieces. Arithmetic bounds int8 (6.0 GB/s under float32
+// queries of at most 7.0, 7.5 under bfloat16 of 9.9), whose bytes are each converted and meet four
+// heads; with 8 rows per head (32768x8/1x128: 11.2 of 17.3, 10.6 of 15.5) the two add up. Scales of
+// int8 deferred to scores and weights under float32 save 6 % more but err too much.
 #include "ops/paged_attention.h"
 
 #include "cpu/attention_run.h"
@@ -30,37 +39,39 @@ struct PagedRows {
 
   static constexpr bool kScaled = sizeof(T) == 1;
 
-  void fill(int64_t begin, int64_t count, int64_t ahead, BlockRows& block) const {
-    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
-    block.count = count;
-    block.ahead = ahead;
-    int64_t page = begin / args.page_size, offset = begin % args.page_size;
-    for (int64_t j = 0; j < count + ahead; ++j) {
-      const PageStrides &k = args.key_strides, &v = args.value_strides;
-      block.k[j] = static_cast<const char*>(args.key_cache) +
-                   (table[page] * k.page + offset * k.token) * kBytes;
-      if (j < count) {
-        block.v[j] = static_cast<const char*>(args.value_cache) +
-                     (table[page] * v.page + offset * v.token) * kBytes;
-      }
+  // Calls place(j, page, offset) for the tokens begin + j.
+  template <class Place>
+  void for_tokens(int64_t begin, int64_t count, const Place& place) const {
+    int64_t entry = begin / args.page_size, offset = begin % args.page_size;
+    for (int64_t j = 0; j < count; ++j) {
+      place(j, table[entry], offset);
       if (++offset == args.page_size) {
         offset = 0;
-        ++page;
+        ++entry;
       }
     }
   }
 
-  bool heads_are_neighbours() const { return args.key_strides.head < args.key_strides.token; }
+  void fill(int64_t begin, int64_t count, BlockRows& block) const {
+    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
+    const PageStrides &k = args.key_strides, &v = args.value_strides;
+    const auto* keys = static_cast<const char*>(args.key_cache);
+    const auto* values = static_cast<const char*>(args.value_cache);
+    block.count = count;
+    for_tokens(begin, count, [&](int64_t j, int64_t page, int64_t offset) {
+      block.k[j] = keys + (page * k.page + offset * k.token) * kBytes;
+      block.v[j] = values + (page * v.page + offset * v.token) * kBytes;
+    });
+  }
 
   void scales(int64_t kv_head, int64_t begin, int64_t count, float* k, float* v) const {
     const int64_t heads = args.attention.num_kv_heads;
     for (int64_t j = 0; j < kBlockKeys; ++j) k[j] = v[j] = 0.0f;
-    for (int64_t j = 0; j < count; ++j) {
-      const int64_t key = begin + j;
-      const int64_t slot = table[key / args.page_size] * args.page_size + key % args.page_size;
-      k[j] = args.key_scales[slot * heads + kv_head];
-      v[j] = args.value_scales[slot * heads + kv_head];
-    }
+    for_tokens(begin, count, [&](int64_t j, int64_t page, int64_t offset) {
+      const int64_t at = (page * args.page_size + offset) * heads + kv_head;
+      k[j] = args.key_scales[at];
+      v[j] = args.value_scales[at];
+    });
   }
 };
 
