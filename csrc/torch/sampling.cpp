@@ -74,7 +74,9 @@ void check_params(const SamplingParams* params, int64_t count) {
     const SamplingParams& p = params[n];
     check("temperature", p.temperature, finite(p.temperature) && p.temperature >= 0,
           "finite and >= 0");
-    check("top_k", p.top_k, p.top_k >= 0 && p.top_k <= 0x1p52, "in [0, 2^52]");
+    const bool is_whole = p.top_k >= 0 && p.top_k <= 0x1p52 &&
+                          static_cast<double>(static_cast<int64_t>(p.top_k)) == p.top_k;
+    check("top_k", p.top_k, is_whole, "a whole number in [0, 2^52]");
     check("top_p", p.top_p, p.top_p > 0 && p.top_p <= 1, "in (0, 1]");
     check("min_p", p.min_p, p.min_p >= 0 && p.min_p <= 1, "in [0, 1]");
     check("typical_p", p.typical_p, p.typical_p > 0 && p.typical_p <= 1, "in (0, 1]");

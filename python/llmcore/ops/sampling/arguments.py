@@ -130,7 +130,7 @@ DEFAULTS: Final = [1.0, 0.0, 1.0, 0.0, 1.0, *NO_PENALTIES]
 # name -> (expectation, lowest, highest, lowest is allowed)
 LIMITS: Final[dict[str, tuple[str, float, float, bool]]] = {
     "temperature": ("finite and >= 0", 0.0, math.nextafter(math.inf, 0.0), True),
-    "top_k": ("in [0, 2^52]", 0.0, 2.0**52, True),
+    "top_k": ("a whole number in [0, 2^52]", 0.0, 2.0**52, True),
     "top_p": ("in (0, 1]", 0.0, 1.0, False),
     "min_p": ("in [0, 1]", 0.0, 1.0, True),
     "typical_p": ("in (0, 1]", 0.0, 1.0, False),
@@ -229,7 +229,8 @@ def _row_params(values: tuple[Number, ...], logits: Tensor) -> Tensor:
 
 def _check_number(name: str, value: float) -> None:
     expected, lowest, highest, closed = LIMITS[name]
-    if not (lowest <= value if closed else lowest < value) or not value <= highest:
+    is_inside = (lowest <= value if closed else lowest < value) and value <= highest
+    if not is_inside or (name == "top_k" and value != int(value)):
         raise ConfigError(f"sample: {name} must be {expected}, got {value}")
 
 

@@ -173,6 +173,7 @@ def wrong() -> list[WrongCase]:
         ("temperature", {"temperature": -1.0}, ConfigError),
         ("temperatures", {"temperature": torch.tensor([1.0, float("nan"), 1.0])}, ConfigError),
         ("top k", {"top_k": -1}, ConfigError),
+        ("half a token", {"top_k": 0.5}, ConfigError),
         ("top ks", {"top_k": torch.arange(4)}, ShapeError),
         ("top p", {"top_p": 0.0}, ConfigError),
         ("min p", {"min_p": 1.5}, ConfigError),
