@@ -258,8 +258,8 @@ def assert_same(
             continue
         spurious = mine.isnan() & ~theirs.isnan()
         assert not spurious.any(), f"{int(spurious.sum())} NaN where the reference has numbers"
-        # 0 times infinity may be a rounding of the reference: gelu(-7) is 0 in float32 there.
-        missing = theirs.isnan() & real.isnan() & ~mine.isnan()
+        # 0 times infinity may be a rounding of the reference: gelu(-9) is 0 there, in float64 too.
+        missing = theirs.isnan() & real.isnan() & mine.isfinite()
         assert call.may_ignore_nan or not missing.any(), f"{int(missing.sum())} NaN are lost"
         finite = theirs.isfinite() & real.isfinite()
         assert bool(mine[finite].isfinite().all()), "infinite where the reference is finite"
