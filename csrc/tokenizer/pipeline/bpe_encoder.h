@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "tokenizer/id_buffer.h"
@@ -12,10 +11,9 @@
 #include "tokenizer/models/piece_cache.h"
 #include "tokenizer/parallel.h"
 #include "tokenizer/pipeline/special_tokens.h"
+#include "tokenizer/text/text.h"
 
 namespace llmcore::tokenizer {
-
-using Text = std::span<const std::uint8_t>;
 
 // Ids of a batch laid end to end: text i owns ids[offsets[i], offsets[i + 1]).
 struct BatchIds {
