@@ -1,6 +1,7 @@
 """What every test shares: annotations enforced at call time, one Torch thread, toy data."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def one_torch_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_interrupts() -> None:
+    """A shell starts what it puts in the background with Ctrl-C ignored; many tests send one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +100,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs a Hopper GPU (compute capability 9.0)"))
         elif item.get_closest_marker("gpu") and not has_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
+@pytest.fixture(scope="session")
+def num_draws(pytestconfig: pytest.Config) -> int:
+    """Tokens to draw for a chi-square test: the reference takes about a millisecond for each."""
+    return 2_000 if pytestconfig.getoption("--backend") == "reference" else 200_000

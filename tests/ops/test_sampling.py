@@ -235,10 +235,8 @@ PARAMETER_SETS: list[Params] = [
 
 
 @pytest.mark.parametrize("params", PARAMETER_SETS, ids=lambda params: "-".join(params) or "plain")
-def test_chi_square_of_200k_draws(params: Params, request: pytest.FixtureRequest) -> None:
-    # The reference draws a row per millisecond: 2 thousand of them are enough to see a wrong rule.
-    num = 2_000 if request.config.getoption("--backend") == "reference" else 200_000
-    logits = 2 * normal(1, 61)
+def test_chi_square_of_200k_draws(params: Params, num_draws: int) -> None:
+    num, logits = num_draws, 2 * normal(1, 61)
     zero, edits = torch.zeros(1, dtype=torch.int64), params.get("edits")
     reference = sample_reference(
         logits, seeds=zero, positions=zero, logprobs=Logprobs(num=61, processed=True), **params

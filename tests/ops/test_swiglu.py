@@ -54,6 +54,7 @@ def test_infinity_and_nan_are_those_of_the_reference(dtype: torch.dtype) -> None
     torch.testing.assert_close(ours, theirs, equal_nan=True)
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_row_is_the_same_alone_in_a_batch_and_in_a_view(dtype: torch.dtype) -> None:
     fused = normal(32, 2 * 333, dtype=dtype)
@@ -64,6 +65,7 @@ def test_a_row_is_the_same_alone_in_a_batch_and_in_a_view(dtype: torch.dtype) ->
         assert torch.equal(some, together[:num_rows])
 
 
+@pytest.mark.native
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
     gate, up = normal(301, 257).requires_grad_(), normal(301, 257, seed=1).requires_grad_()
     dy = normal(301, 257, seed=2)

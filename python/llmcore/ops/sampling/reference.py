@@ -89,17 +89,14 @@ def _clean(scores: Tensor) -> Tensor:
 
 
 def _edited(scores: Tensor, extras: Extras, row: int, params: Tensor) -> Tensor:
-    def of_row(tensor: Tensor) -> Tensor:
-        return tensor[min(row, tensor.shape[0] - 1)]
-
     if extras.allowed.numel():
-        allowed = of_row(extras.allowed)
+        allowed = _of_row(extras.allowed, row)
         if allowed.dtype != torch.bool:
             ids = torch.arange(len(scores), device=scores.device)
             allowed = (allowed[ids // 32] >> (ids % 32)) & 1 == 1
         scores = scores.masked_fill(~allowed, NEVER)
     if extras.bias.numel() and not extras.bias_offsets.numel():
-        scores = _clean(scores + of_row(extras.bias).to(scores.dtype))
+        scores = _clean(scores + _of_row(extras.bias, row).to(scores.dtype))
     elif extras.bias.numel():
         is_shared = extras.bias_offsets.numel() != extras.params.shape[0] + 1
         begin, end = extras.bias_offsets[0 if is_shared else row :][:2].tolist()
@@ -108,6 +105,11 @@ def _edited(scores: Tensor, extras: Extras, row: int, params: Tensor) -> Tensor:
     if extras.history.numel():
         scores = _penalised(scores, extras, row, params)
     return scores
+
+
+def _of_row(tensor: Tensor, row: int) -> Tensor:
+    """The row's own, or the only one, which is for all."""
+    return tensor[min(row, tensor.shape[0] - 1)]
 
 
 def _penalised(scores: Tensor, extras: Extras, row: int, params: Tensor) -> Tensor:
