@@ -137,6 +137,7 @@ void bind_unigram(nb::module_& m) {
 
 void bind_wordpiece(nb::module_& m) {
   nb::class_<WordPieceModel>(m, "WordPiece")
+      .def_prop_ro("size", &WordPieceModel::size)
       .def_static("build", &build_wordpiece, nb::arg("tokens"), nb::arg("unk_token"),
                   nb::arg("continuing_subword_prefix"), nb::arg("max_input_chars_per_word"))
       .def("encode", [](const WordPieceModel& self, nb::handle text) { return encode(self, text); })

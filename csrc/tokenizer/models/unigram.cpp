@@ -39,11 +39,20 @@ void reset_scores(PathNode* nodes, std::size_t i, std::size_t frontier) {
   nodes[i].score = 0;
 }
 
-bool is_space_mark(const std::uint8_t* p) {
-  return p[0] == 0xE2 && p[1] == 0x96 && p[2] == 0x81;  // U+2581
+constexpr std::array<std::uint8_t, 3> kSpaceMark = {0xE2, 0x96, 0x81};  // U+2581
+
+bool is_space_mark(const std::uint8_t* p, const std::uint8_t* end) {
+  return end - p >= 3 && std::equal(kSpaceMark.begin(), kSpaceMark.end(), p);
 }
 
 }  // namespace
+
+// A stretch of text that no token crosses the ends of; key and hash only where it is short.
+struct UnigramModel::Word {
+  std::uint32_t begin, end;
+  WordMemo::Key key;
+  std::uint64_t hash;
+};
 
 struct UnigramModel::Scratch final : ModelScratch {
   std::vector<PathNode> nodes;
@@ -85,11 +94,8 @@ UnigramModel::UnigramModel(const TokenizerSpec& spec, const UnigramRules& rules)
     lengths_.push_back(static_cast<std::uint32_t>(token.size()));
     if (types_[id] != PieceType::kNormal && types_[id] != PieceType::kUserDefined) continue;
     entries.push_back({token, static_cast<std::uint32_t>(id)});
-    for (std::size_t i = 1; i + 3 <= token.size(); ++i) {
-      const auto* p = reinterpret_cast<const std::uint8_t*>(token.data()) + i;
-      if (is_space_mark(p)) joins_[p[-1]] = true;
-    }
   }
+  set_cuts(entries);
   trie_ = std::make_unique<ByteTrie>(std::move(entries));
 }
 
@@ -152,12 +158,38 @@ void UnigramModel::set_byte_ids(const TokenizerSpec& spec) {
   }
 }
 
+void UnigramModel::set_cuts(const std::vector<ByteTrie::Entry>& entries) {
+  for (auto& row : may_cut_) row.fill(0xFFFFFFFF);
+  for (auto& row : may_cut_) {
+    for (unsigned c = 0x80; c < 0xC0; ++c) row[c / 32] &= ~(1u << c % 32);
+  }
+  for (const ByteTrie::Entry& entry : entries) {
+    const auto* p = reinterpret_cast<const std::uint8_t*>(entry.key.data());
+    for (std::size_t i = 1; i < entry.key.size(); ++i) {
+      const std::uint8_t before = p[i - 1], byte = p[i];
+      if (byte != kSpaceMark[0]) {
+        may_cut_[before][byte / 32] &= ~(1u << byte % 32);
+      } else if (is_space_mark(p + i, p + entry.key.size())) {
+        space_joins_[before] = true;
+      } else {
+        other_joins_[before] = true;
+      }
+    }
+  }
+}
+
 void UnigramModel::fail_unknown() {
   throw DataError("unigram: the text has a character without a token, and unk_id is not set");
 }
 
 std::unique_ptr<ModelScratch> UnigramModel::make_scratch() const {
   return std::make_unique<Scratch>();
+}
+
+template <UnigramModel::Arithmetic kArithmetic>
+double UnigramModel::round(double score) {
+  return kArithmetic == Arithmetic::kFloat32 ? static_cast<double>(static_cast<float>(score))
+                                             : score;
 }
 
 // Fills scratch.nodes[0..word.size()] and returns the score of the whole word.
@@ -172,10 +204,8 @@ double UnigramModel::best_path(Text word, double score, Scratch& scratch) const 
   nodes[0].score = score;
   std::size_t frontier = 0;
   const auto offer = [&](std::size_t start, std::size_t end, std::uint32_t id, double candidate) {
-    if constexpr (kArithmetic == Arithmetic::kFloat32) {
-      candidate = static_cast<float>(candidate);
-      frontier = std::max(frontier, end);
-    }
+    candidate = round<kArithmetic>(candidate);
+    if constexpr (kArithmetic == Arithmetic::kFloat32) frontier = std::max(frontier, end);
     PathNode& node = nodes[end];
     const bool wins = node.start == kNoStart || candidate > node.score;
     if constexpr (kArithmetic == Arithmetic::kMargins) {
@@ -255,69 +285,77 @@ const WordMemo::Entry& UnigramModel::learn(const WordMemo::Key& key, Text word,
   entry.limit = -1;
   const bool has_unknown = std::any_of(
       steps.begin(), steps.end(), [&](const PathStep& step) { return step.id == unknown_.id; });
-  if (has_unknown || steps.size() > WordMemo::kMaxIds) return entry;
+  if ((has_unknown && steps.size() > 1) || steps.size() > WordMemo::kMaxIds) return entry;
   entry.limit = safe_limit(word, scratch);
   for (std::size_t i = steps.size(); i-- > 0;) entry.ids[entry.count++] = steps[i].id;
   return entry;
 }
 
-// End of the word that begins at `begin`: no token reaches across it, so paths meet there.
+// End of the word that begins at `begin`: no token reaches across it, so all paths meet there.
 std::size_t UnigramModel::word_end(Text text, std::size_t begin) const {
-  constexpr std::uint64_t kLows = 0x0101010101010101ull, kHighs = 0x8080808080808080ull;
   const std::uint8_t* p = text.data();
-  const std::size_t n = text.size();
+  const std::uint8_t* end = p + text.size();
   std::size_t i = begin + 1;
-  const auto is_cut = [&](std::size_t at) {
-    return at + 3 <= n && is_space_mark(p + at) && !joins_[p[at - 1]];
-  };
-  for (; i + 8 <= n;) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, p + i, 8);
-    word ^= 0xE2 * kLows;
-    const std::uint64_t hits = (word - kLows) & ~word & kHighs;
-    if (hits == 0) {
-      i += 8;
-      continue;
+  for (; i < text.size(); ++i) {
+    const std::uint8_t before = p[i - 1], byte = p[i];
+    if ((may_cut_[before][byte / 32] >> byte % 32 & 1) == 0) continue;
+    if (byte != kSpaceMark[0]) break;
+    if (is_space_mark(p + i, end) ? !space_joins_[before] : !other_joins_[before]) break;
+  }
+  return i;
+}
+
+template <UnigramModel::Arithmetic kArithmetic>
+double UnigramModel::encode_word(Text text, const Word& word, double score, Scratch& scratch,
+                                 UnigramWriter& writer) const {
+  const Text bytes = text.subspan(word.begin, word.end - word.begin);
+  if (bytes.size() <= WordMemo::kMaxWord) {
+    const WordMemo::Entry* entry = scratch.memo.find(word.key, word.hash);
+    if (entry == nullptr) entry = &learn(word.key, bytes, scratch);
+    if (std::abs(score) < static_cast<double>(entry->limit)) {
+      if (entry->ids[0] == unknown_.id) {
+        writer.write({unknown_.id, word.begin, word.end});
+        return round<kArithmetic>(score + unk_score_);
+      }
+      for (std::size_t i = 0; i < entry->count; ++i) {
+        score = round<kArithmetic>(score + scores_[entry->ids[i]]);
+      }
+      writer.write_known(entry->ids, entry->count, word.begin);
+      return score;
     }
-    i += static_cast<std::size_t>(std::countr_zero(hits)) / 8;
-    if (is_cut(i)) return i;
-    ++i;
   }
-  for (; i < n; ++i) {
-    if (is_cut(i)) return i;
+  score = best_path<kArithmetic>(bytes, score, scratch);
+  trace_back(bytes.size(), scratch);
+  for (std::size_t i = scratch.steps.size(); i-- > 0;) {
+    const PathStep& step = scratch.steps[i];
+    writer.write({step.id, word.begin + step.begin, word.begin + step.end});
   }
-  return n;
+  return score;
 }
 
 template <UnigramModel::Arithmetic kArithmetic>
 void UnigramModel::encode_words(Text text, Scratch& scratch, UnigramWriter& writer) const {
   const std::uint8_t* p = text.data();
+  std::array<Word, 16> words;
   double score = 0;
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = word_end(text, begin);
-    const Text word = text.subspan(begin, end - begin);
-    if (word.size() <= WordMemo::kMaxWord) {
-      const WordMemo::Key key = WordMemo::make_key(p + begin, word.size(), p + text.size());
-      const WordMemo::Entry* entry = scratch.memo.find(key);
-      if (entry == nullptr) entry = &learn(key, word, scratch);
-      if (std::abs(score) < static_cast<double>(entry->limit)) {
-        for (std::size_t i = 0; i < entry->count; ++i) {
-          score += scores_[entry->ids[i]];
-          if constexpr (kArithmetic == Arithmetic::kFloat32) score = static_cast<float>(score);
-        }
-        writer.write_known(entry->ids, entry->count, begin);
-        begin = end;
-        continue;
+    // The words of a batch are cut before any is looked up, so that their entries are on the way.
+    std::size_t count = 0;
+    for (; count < words.size() && begin < text.size(); ++count) {
+      Word& word = words[count];
+      const std::size_t end = word_end(text, begin);
+      word.begin = static_cast<std::uint32_t>(begin);
+      word.end = static_cast<std::uint32_t>(end);
+      if (end - begin <= WordMemo::kMaxWord) {
+        word.key = WordMemo::make_key(p + begin, end - begin, p + text.size());
+        word.hash = word.key.hash();
+        scratch.memo.prefetch(word.hash);
       }
+      begin = end;
     }
-    score = best_path<kArithmetic>(word, score, scratch);
-    trace_back(word.size(), scratch);
-    for (std::size_t i = scratch.steps.size(); i-- > 0;) {
-      const PathStep& step = scratch.steps[i];
-      writer.write({step.id, static_cast<std::uint32_t>(begin + step.begin),
-                    static_cast<std::uint32_t>(begin + step.end)});
+    for (std::size_t i = 0; i < count; ++i) {
+      score = encode_word<kArithmetic>(text, words[i], score, scratch, writer);
     }
-    begin = end;
   }
   writer.finish();
 }

@@ -63,15 +63,22 @@ class UnigramModel final : public Model {
  private:
   friend class UnigramLattice;
   struct Scratch;
+  struct Word;
   // How path scores are added. kMargins is float64 that also keeps the best loser of every byte.
   enum class Arithmetic : std::uint8_t { kFloat32, kFloat64, kMargins };
 
   void set_types(const TokenizerSpec& spec, const UnigramRules& rules);
   void set_scores(const TokenizerSpec& spec);
   void set_byte_ids(const TokenizerSpec& spec);
+  void set_cuts(const std::vector<ByteTrie::Entry>& entries);
   std::size_t word_end(Text text, std::size_t begin) const;
   template <Arithmetic kArithmetic>
   void encode_words(Text text, Scratch& scratch, UnigramWriter& writer) const;
+  template <Arithmetic kArithmetic>
+  double encode_word(Text text, const Word& word, double score, Scratch& scratch,
+                     UnigramWriter& writer) const;
+  template <Arithmetic kArithmetic>
+  static double round(double score);
   template <Arithmetic kArithmetic>
   double best_path(Text word, double score, Scratch& scratch) const;
   void trace_back(std::size_t size, Scratch& scratch) const;
@@ -87,7 +94,11 @@ class UnigramModel final : public Model {
   std::vector<double> lattice_scores_;  // empty: the same
   std::vector<std::uint32_t> lengths_;  // in bytes
   std::unique_ptr<const ByteTrie> trie_;
-  std::array<bool, 256> joins_{};  // some token has this byte right before a U+2581
+  // Bit c of row b: no token has byte b right before a character that begins with byte c; set for
+  // all b where c begins U+2581, of which space_joins_ knows more.
+  std::array<std::array<std::uint32_t, 8>, 256> may_cut_{};
+  // Some token has this byte right before a U+2581; before another character of its first byte.
+  std::array<bool, 256> space_joins_{}, other_joins_{};
 };
 
 std::unique_ptr<UnigramModel> make_unigram(const TokenizerSpec& spec,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace llmcore::tokenizer {
@@ -16,7 +17,10 @@ class WordMemo {
   // The bytes of a word, zero-padded, and its length in the last byte: equal keys, equal words.
   struct Key {
     std::array<std::uint64_t, 3> words{};
-    bool operator==(const Key&) const = default;
+    bool operator==(const Key& other) const {
+      return ((words[0] ^ other.words[0]) | (words[1] ^ other.words[1]) |
+              (words[2] ^ other.words[2])) == 0;
+    }
     std::uint64_t hash() const {
       std::uint64_t h = (words[0] ^ words[2] * 0x9E3779B97F4A7C15ull) * 0xD6E8FEB86659FD93ull;
       h = (h ^ h >> 32 ^ words[1]) * 0x9E3779B97F4A7C15ull;
@@ -32,7 +36,7 @@ class WordMemo {
     std::array<std::uint32_t, kMaxIds> ids{};
   };
 
-  WordMemo() : entries_(kNumEntries) {}
+  WordMemo() : entries_(kMinEntries) {}
 
   // `end` bounds the readable bytes after p; 1 <= size <= kMaxWord.
   static Key make_key(const std::uint8_t* p, std::size_t size, const std::uint8_t* end) {
@@ -53,9 +57,16 @@ class WordMemo {
     return key;
   }
 
+  // Asks for the entries that find() will read: most look-ups miss the first caches.
+  void prefetch(std::uint64_t hash) const {
+    const Entry* entry = &entries_[home(hash)];
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + 1);
+  }
+
   // The entry of a key or null. Two neighbours share a home.
-  const Entry* find(const Key& key) const {
-    const Entry* entry = &entries_[home(key)];
+  const Entry* find(const Key& key, std::uint64_t hash) const {
+    const Entry* entry = &entries_[home(hash)];
     if (entry->key == key) return entry;
     ++entry;
     return entry->key == key ? entry : nullptr;
@@ -63,17 +74,32 @@ class WordMemo {
 
   // Where a new entry of this key goes; the older neighbour makes room.
   Entry& claim(const Key& key) {
-    Entry* entry = &entries_[home(key)];
+    if (++num_claimed_ > entries_.size() / 2 && entries_.size() < kMaxEntries) grow();
+    return place(key);
+  }
+
+ private:
+  // Small at first: a short text should not pay for an empty table.
+  static constexpr std::size_t kMinEntries = 1 << 8, kMaxEntries = 1 << 16;
+
+  std::size_t home(std::uint64_t hash) const { return (hash & (entries_.size() / 2 - 1)) * 2; }
+
+  Entry& place(const Key& key) {
+    Entry* entry = &entries_[home(key.hash())];
     entry[1] = entry[0];
     entry->key = key;
     return *entry;
   }
 
- private:
-  static constexpr std::size_t kNumEntries = 1 << 14;
-  static std::size_t home(const Key& key) { return (key.hash() & (kNumEntries / 2 - 1)) * 2; }
+  void grow() {
+    const std::vector<Entry> old = std::exchange(entries_, std::vector<Entry>(entries_.size() * 4));
+    for (const Entry& entry : old) {
+      if (entry.key.words[2] != 0) place(entry.key) = entry;
+    }
+  }
 
   std::vector<Entry> entries_;
+  std::size_t num_claimed_ = 0;
 };
 
 }  // namespace llmcore::tokenizer
