@@ -35,7 +35,7 @@ class ByteTrieBuilder {
   };
   static constexpr std::size_t kBlock = 256;
   // Only the last blocks are searched for room, so that the search stays short.
-  static constexpr std::size_t kOpenBlocks = 16;
+  static constexpr std::size_t kOpenBlocks = 2;
 
   void expand(const std::vector<ByteTrie::Entry>& entries, const Range& range,
               std::vector<Range>& stack) {
@@ -73,7 +73,8 @@ class ByteTrieBuilder {
   std::uint32_t find_base() {
     const std::size_t num_blocks = units_.size() / kBlock;
     const std::size_t first = num_blocks > kOpenBlocks ? num_blocks - kOpenBlocks : 1;
-    for (std::size_t at = std::max(first * kBlock, first_free_); at < units_.size(); ++at) {
+    first_free_ = std::max(first_free_, first * kBlock);
+    for (std::size_t at = first_free_; at < units_.size(); ++at) {
       if (taken_[at]) {
         if (at == first_free_) ++first_free_;
         continue;
@@ -89,7 +90,6 @@ class ByteTrieBuilder {
     units_.resize(block + kBlock, 0);
     taken_.resize(block + kBlock, false);
     base_used_.resize(block + kBlock, false);
-    first_free_ = std::max(first_free_, first * kBlock);
     const auto base = static_cast<std::uint32_t>(block);
     base_used_[base] = true;
     return base;

@@ -17,6 +17,7 @@ namespace {
 constexpr double kUnkPenalty = 10;
 // sentencepiece subtracts a path score beyond this from all that are still open.
 constexpr double kResetScore = 100000;
+constexpr float kMaxLimit = 1e30F;
 constexpr std::uint32_t kNoStart = 0xFFFFFFFF;
 
 // The best path that ends at a byte: its score and last token.
@@ -50,7 +51,7 @@ bool is_space_mark(const std::uint8_t* p, const std::uint8_t* end) {
 // A stretch of text that no token crosses the ends of; key and hash only where it is short.
 struct UnigramModel::Word {
   std::uint32_t begin, end;
-  WordMemo::Key key;
+  ShortMemo::Key key;
   std::uint64_t hash;
 };
 
@@ -58,7 +59,8 @@ struct UnigramModel::Scratch final : ModelScratch {
   std::vector<PathNode> nodes;
   std::vector<double> losers;
   std::vector<PathStep> steps;
-  WordMemo memo;
+  ShortMemo short_memo;
+  LongMemo long_memo;
 };
 
 UnigramModel::UnigramModel(const TokenizerSpec& spec, const UnigramRules& rules)
@@ -82,8 +84,8 @@ UnigramModel::UnigramModel(const TokenizerSpec& spec, const UnigramRules& rules)
   for (std::size_t id = 0; id < spec.scores.size(); ++id) {
     const double score = spec.scores[id];
     if (std::isfinite(sentencepiece_ ? static_cast<float>(score) : score)) continue;
-    throw DataError("unigram: scores must be finite, got " + std::to_string(score) +
-                    " for token " + std::to_string(id));
+    throw DataError("unigram: scores must be finite, got " + std::to_string(score) + " for token " +
+                    std::to_string(id));
   }
   set_types(spec, rules);
   set_scores(spec);
@@ -143,8 +145,8 @@ void UnigramModel::set_scores(const TokenizerSpec& spec) {
     if (types_[id] != PieceType::kUserDefined) continue;
     const std::string& token = spec.tokens[id];
     scores_[id] = user_score(token.size());
-    lattice_scores_[id] = user_score(std::count_if(token.begin(), token.end(),
-                                                   [](char c) { return (c & 0xC0) != 0x80; }));
+    lattice_scores_[id] = user_score(
+        std::count_if(token.begin(), token.end(), [](char c) { return (c & 0xC0) != 0x80; }));
   }
 }
 
@@ -159,21 +161,14 @@ void UnigramModel::set_byte_ids(const TokenizerSpec& spec) {
 }
 
 void UnigramModel::set_cuts(const std::vector<ByteTrie::Entry>& entries) {
-  for (auto& row : may_cut_) row.fill(0xFFFFFFFF);
-  for (auto& row : may_cut_) {
-    for (unsigned c = 0x80; c < 0xC0; ++c) row[c / 32] &= ~(1u << c % 32);
+  for (auto& row : cuts_) {
+    for (unsigned c = 0; c < 256; ++c) row[c / 32] |= (c < 0x80 || c >= 0xC0 ? 1u : 0u) << c % 32;
   }
   for (const ByteTrie::Entry& entry : entries) {
     const auto* p = reinterpret_cast<const std::uint8_t*>(entry.key.data());
     for (std::size_t i = 1; i < entry.key.size(); ++i) {
-      const std::uint8_t before = p[i - 1], byte = p[i];
-      if (byte != kSpaceMark[0]) {
-        may_cut_[before][byte / 32] &= ~(1u << byte % 32);
-      } else if (is_space_mark(p + i, p + entry.key.size())) {
-        space_joins_[before] = true;
-      } else {
-        other_joins_[before] = true;
-      }
+      cuts_[p[i - 1]][p[i] / 32] &= ~(1u << p[i] % 32);
+      if (is_space_mark(p + i, p + entry.key.size())) space_joins_[p[i - 1]] = true;
     }
   }
 }
@@ -272,63 +267,145 @@ float UnigramModel::safe_limit(Text word, const Scratch& scratch) const {
   const double own_error = size * reach * 0x1p-51;
   double limit = 0.99 * (lead - own_error) * (sentencepiece_ ? 0x1p23 : 0x1p52) / size;
   if (sentencepiece_) limit = std::min(limit, 0.99 * kResetScore);
-  return static_cast<float>(0.99 * (limit - reach));
+  return static_cast<float>(std::min<double>(0.99 * (limit - reach), kMaxLimit));
 }
 
-const WordMemo::Entry& UnigramModel::learn(const WordMemo::Key& key, Text word,
-                                           Scratch& scratch) const {
+template <typename Entry>
+void UnigramModel::learn(Entry& entry, Text word, Scratch& scratch) const {
   best_path<Arithmetic::kMargins>(word, 0, scratch);
   trace_back(word.size(), scratch);
   const std::vector<PathStep>& steps = scratch.steps;
-  WordMemo::Entry& entry = scratch.memo.claim(key);
-  entry.count = 0;
-  entry.limit = -1;
+  entry.set(-1, 0);
   const bool has_unknown = std::any_of(
       steps.begin(), steps.end(), [&](const PathStep& step) { return step.id == unknown_.id; });
-  if ((has_unknown && steps.size() > 1) || steps.size() > WordMemo::kMaxIds) return entry;
-  entry.limit = safe_limit(word, scratch);
-  for (std::size_t i = steps.size(); i-- > 0;) entry.ids[entry.count++] = steps[i].id;
-  return entry;
+  if ((has_unknown && steps.size() > 1) || steps.size() > entry.ids.size()) return;
+  std::size_t count = 0;
+  for (std::size_t i = steps.size(); i-- > 0;) entry.ids[count++] = steps[i].id;
+  entry.set(safe_limit(word, scratch), count);
 }
 
-// End of the word that begins at `begin`: no token reaches across it, so all paths meet there.
+// A word ends before a U+2581 that no token has behind the byte before it. All paths meet there.
 std::size_t UnigramModel::word_end(Text text, std::size_t begin) const {
+  constexpr std::uint64_t kLows = 0x0101010101010101ull, kHighs = 0x8080808080808080ull;
   const std::uint8_t* p = text.data();
   const std::uint8_t* end = p + text.size();
+  const auto is_end = [&](std::size_t i) {
+    return is_space_mark(p + i, end) && !space_joins_[p[i - 1]];
+  };
   std::size_t i = begin + 1;
-  for (; i < text.size(); ++i) {
-    const std::uint8_t before = p[i - 1], byte = p[i];
-    if ((may_cut_[before][byte / 32] >> byte % 32 & 1) == 0) continue;
-    if (byte != kSpaceMark[0]) break;
-    if (is_space_mark(p + i, end) ? !space_joins_[before] : !other_joins_[before]) break;
+  while (i + 8 <= text.size()) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, p + i, 8);
+    bytes ^= kSpaceMark[0] * kLows;
+    const std::uint64_t hits = (bytes - kLows) & ~bytes & kHighs;
+    i += hits == 0 ? 8 : static_cast<std::size_t>(std::countr_zero(hits)) / 8;
+    if (hits == 0) continue;
+    if (is_end(i)) return i;
+    ++i;
   }
+  while (i < text.size() && !is_end(i)) ++i;
   return i;
+}
+
+// End of the part that begins at `begin`, of a word that ends at `end`: no token has the two bytes
+// around it side by side, so paths meet there too.
+std::size_t UnigramModel::part_end(Text text, std::size_t begin, std::size_t end) const {
+  std::size_t i = begin + 1;
+  while (i < end && (cuts_[text[i - 1]][text[i] / 32] >> text[i] % 32 & 1) == 0) ++i;
+  return i;
+}
+
+template <typename Memo>
+const typename Memo::Entry& UnigramModel::find_or_learn(Memo& memo, const Word& part, Text text,
+                                                        Scratch& scratch) const {
+  const std::size_t size = part.end - part.begin;
+  const auto key = Memo::make_key(text.data() + part.begin, size, text.data() + text.size());
+  const typename Memo::Entry* entry = memo.find(key, Memo::hash(key));
+  if (entry != nullptr) return *entry;
+  typename Memo::Entry& claimed = memo.claim(key);
+  learn(claimed, text.subspan(part.begin, size), scratch);
+  return claimed;
+}
+
+// Writes what is remembered of a word; returns the score after it.
+template <UnigramModel::Arithmetic kArithmetic, typename Entry>
+double UnigramModel::use(const Entry& entry, const Word& word, double score,
+                         UnigramWriter& writer) const {
+  if (entry.ids[0] == unknown_.id) {
+    writer.write({unknown_.id, word.begin, word.end});
+    return round<kArithmetic>(score + unk_score_);
+  }
+  const std::size_t count = entry.count();
+  for (std::size_t i = 0; i < count; ++i) {
+    score = round<kArithmetic>(score + scores_[entry.ids[i]]);
+  }
+  writer.write_known(entry.ids, count, word.begin);
+  return score;
+}
+
+// Adds a part to its word; the word's limit turns negative if it cannot be kept.
+void UnigramModel::append(ShortMemo::Entry& word, const ShortMemo::Entry& part,
+                          double shift) const {
+  const std::size_t count = word.count(), total = count + part.count();
+  if (word.limit() < 0 || total > ShortMemo::kMaxIds || part.ids[0] == unknown_.id) {
+    word.set(-1, 0);
+    return;
+  }
+  std::copy_n(part.ids.begin(), part.count(),
+              word.ids.begin() + static_cast<std::ptrdiff_t>(count));
+  word.set(std::min(word.limit(), static_cast<float>(part.limit() - shift)), total);
+}
+
+template <UnigramModel::Arithmetic kArithmetic>
+double UnigramModel::encode_part(Text text, const Word& part, double score, Scratch& scratch,
+                                 UnigramWriter& writer, double shift,
+                                 ShortMemo::Entry& whole) const {
+  const std::size_t size = part.end - part.begin;
+  if (size <= ShortMemo::kMaxWord) {
+    const ShortMemo::Entry& entry = find_or_learn(scratch.short_memo, part, text, scratch);
+    if (std::abs(score) < static_cast<double>(entry.limit())) {
+      append(whole, entry, shift);
+      return use<kArithmetic>(entry, part, score, writer);
+    }
+  }
+  whole.set(-1, 0);
+  if (size <= LongMemo::kMaxWord) {
+    const LongMemo::Entry& entry = find_or_learn(scratch.long_memo, part, text, scratch);
+    if (std::abs(score) < static_cast<double>(entry.limit())) {
+      return use<kArithmetic>(entry, part, score, writer);
+    }
+  }
+  score = best_path<kArithmetic>(text.subspan(part.begin, size), score, scratch);
+  trace_back(size, scratch);
+  for (std::size_t i = scratch.steps.size(); i-- > 0;) {
+    const PathStep& step = scratch.steps[i];
+    writer.write({step.id, part.begin + step.begin, part.begin + step.end});
+  }
+  return score;
 }
 
 template <UnigramModel::Arithmetic kArithmetic>
 double UnigramModel::encode_word(Text text, const Word& word, double score, Scratch& scratch,
                                  UnigramWriter& writer) const {
-  const Text bytes = text.subspan(word.begin, word.end - word.begin);
-  if (bytes.size() <= WordMemo::kMaxWord) {
-    const WordMemo::Entry* entry = scratch.memo.find(word.key, word.hash);
-    if (entry == nullptr) entry = &learn(word.key, bytes, scratch);
-    if (std::abs(score) < static_cast<double>(entry->limit)) {
-      if (entry->ids[0] == unknown_.id) {
-        writer.write({unknown_.id, word.begin, word.end});
-        return round<kArithmetic>(score + unk_score_);
-      }
-      for (std::size_t i = 0; i < entry->count; ++i) {
-        score = round<kArithmetic>(score + scores_[entry->ids[i]]);
-      }
-      writer.write_known(entry->ids, entry->count, word.begin);
-      return score;
-    }
+  const bool is_short = word.end - word.begin <= ShortMemo::kMaxWord;
+  const ShortMemo::Entry* entry = is_short ? scratch.short_memo.find(word.key, word.hash) : nullptr;
+  if (entry != nullptr && std::abs(score) < static_cast<double>(entry->limit())) {
+    return use<kArithmetic>(*entry, word, score, writer);
   }
-  score = best_path<kArithmetic>(bytes, score, scratch);
-  trace_back(bytes.size(), scratch);
-  for (std::size_t i = scratch.steps.size(); i-- > 0;) {
-    const PathStep& step = scratch.steps[i];
-    writer.write({step.id, word.begin + step.begin, word.begin + step.end});
+  const bool is_new = is_short && entry == nullptr;
+  const double before = score;
+  ShortMemo::Entry whole;
+  whole.set(kMaxLimit, 0);
+  Word part{word.begin, word.begin, {}, 0};
+  for (; part.end < word.end; part.begin = part.end) {
+    part.end = static_cast<std::uint32_t>(part_end(text, part.begin, word.end));
+    // A part's limit holds for the score before the part, the word's for that before the word.
+    const double shift = std::abs(score - before) + 1;
+    score = encode_part<kArithmetic>(text, part, score, scratch, writer, shift, whole);
+  }
+  if (is_new && scratch.short_memo.find(word.key, word.hash) == nullptr) {
+    whole.key = word.key;
+    scratch.short_memo.claim(word.key) = whole;
   }
   return score;
 }
@@ -346,10 +423,10 @@ void UnigramModel::encode_words(Text text, Scratch& scratch, UnigramWriter& writ
       const std::size_t end = word_end(text, begin);
       word.begin = static_cast<std::uint32_t>(begin);
       word.end = static_cast<std::uint32_t>(end);
-      if (end - begin <= WordMemo::kMaxWord) {
-        word.key = WordMemo::make_key(p + begin, end - begin, p + text.size());
-        word.hash = word.key.hash();
-        scratch.memo.prefetch(word.hash);
+      if (end - begin <= ShortMemo::kMaxWord) {
+        word.key = ShortMemo::make_key(p + begin, end - begin, p + text.size());
+        word.hash = ShortMemo::hash(word.key);
+        scratch.short_memo.prefetch(word.hash);
       }
       begin = end;
     }

@@ -72,17 +72,28 @@ class UnigramModel final : public Model {
   void set_byte_ids(const TokenizerSpec& spec);
   void set_cuts(const std::vector<ByteTrie::Entry>& entries);
   std::size_t word_end(Text text, std::size_t begin) const;
+  std::size_t part_end(Text text, std::size_t begin, std::size_t end) const;
   template <Arithmetic kArithmetic>
   void encode_words(Text text, Scratch& scratch, UnigramWriter& writer) const;
   template <Arithmetic kArithmetic>
   double encode_word(Text text, const Word& word, double score, Scratch& scratch,
                      UnigramWriter& writer) const;
   template <Arithmetic kArithmetic>
+  double encode_part(Text text, const Word& part, double score, Scratch& scratch,
+                     UnigramWriter& writer, double shift, ShortMemo::Entry& whole) const;
+  void append(ShortMemo::Entry& word, const ShortMemo::Entry& part, double shift) const;
+  template <typename Memo>
+  const typename Memo::Entry& find_or_learn(Memo& memo, const Word& part, Text text,
+                                            Scratch& scratch) const;
+  template <Arithmetic kArithmetic, typename Entry>
+  double use(const Entry& entry, const Word& word, double score, UnigramWriter& writer) const;
+  template <Arithmetic kArithmetic>
   static double round(double score);
   template <Arithmetic kArithmetic>
   double best_path(Text word, double score, Scratch& scratch) const;
   void trace_back(std::size_t size, Scratch& scratch) const;
-  const WordMemo::Entry& learn(const WordMemo::Key& key, Text word, Scratch& scratch) const;
+  template <typename Entry>
+  void learn(Entry& entry, Text word, Scratch& scratch) const;
   float safe_limit(Text word, const Scratch& scratch) const;
   [[noreturn]] static void fail_unknown();
 
@@ -94,11 +105,9 @@ class UnigramModel final : public Model {
   std::vector<double> lattice_scores_;  // empty: the same
   std::vector<std::uint32_t> lengths_;  // in bytes
   std::unique_ptr<const ByteTrie> trie_;
-  // Bit c of row b: no token has byte b right before a character that begins with byte c; set for
-  // all b where c begins U+2581, of which space_joins_ knows more.
-  std::array<std::array<std::uint32_t, 8>, 256> may_cut_{};
-  // Some token has this byte right before a U+2581; before another character of its first byte.
-  std::array<bool, 256> space_joins_{}, other_joins_{};
+  // Bit c of row b: no token has byte b right before a character that begins with byte c.
+  std::array<std::array<std::uint32_t, 8>, 256> cuts_{};
+  std::array<bool, 256> space_joins_{};  // some token has this byte right before a U+2581
 };
 
 std::unique_ptr<UnigramModel> make_unigram(const TokenizerSpec& spec,

@@ -3,12 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
 #include "tokenizer/id_buffer.h"
 #include "tokenizer/models/byte_trie.h"
-#include "tokenizer/models/word_memo.h"
 #include "tokenizer/text/aligned_text.h"
 
 namespace llmcore::tokenizer {
@@ -35,11 +35,12 @@ class UnigramWriter {
                 std::vector<std::uint32_t>* ends)
       : rules_(rules), trie_(trie), lengths_(lengths), text_(text), ids_(ids), ends_(ends) {}
 
-  // Known tokens that begin at `begin`.
-  void write_known(const std::array<std::uint32_t, WordMemo::kMaxIds>& ids, std::size_t count,
+  // The first `count` ids, known tokens that begin at `begin`.
+  template <std::size_t kNumIds>
+  void write_known(const std::array<std::uint32_t, kNumIds>& ids, std::size_t count,
                    std::size_t begin) {
     if (run_end_ > 0) finish();
-    std::memcpy(ids_.room(WordMemo::kMaxIds), ids.data(), sizeof ids);
+    std::memcpy(ids_.room(kNumIds), ids.data(), sizeof ids);
     ids_.advance(count);
     for (std::size_t i = 0; ends_ != nullptr && i < count; ++i) {
       ends_->push_back(static_cast<std::uint32_t>(begin += lengths_[ids[i]]));
