@@ -1,6 +1,7 @@
 // Which id a text has: a flat table of eight bytes a slot over texts that live elsewhere.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -51,20 +52,60 @@ class TextIndex {
 
   // kAbsent, or the id that already has the text, which then keeps it.
   std::uint32_t insert(std::string_view text, std::uint32_t id) {
-    const std::uint64_t hash = hash_(text);
-    const std::size_t slot = slot_of(text, hash);
-    if (slots_[slot] != kEmpty) return static_cast<std::uint32_t>(slots_[slot]);
-    slots_[slot] = (hash & kTag) | id;
-    return kAbsent;
+    return insert(text, id, hash_(text));
   }
+  // Inserts the texts of ids 0 to `count`, empty ones left out; the first id whose text an id
+  // before it has, or kAbsent.
+  std::uint32_t insert_all(std::size_t count) {
+    std::uint32_t repeated = kAbsent;
+    std::uint64_t hashes[kBatch];
+    for (std::size_t begin = 0; begin < count; begin += kBatch) {
+      const std::size_t size = std::min(kBatch, count - begin);
+      for (std::size_t i = 0; i < size; ++i) {
+        hashes[i] = hash_(text_of_(static_cast<std::uint32_t>(begin + i)));
+        __builtin_prefetch(&slots_[hashes[i] & mask_]);
+      }
+      for (std::size_t i = 0; i < size; ++i) {
+        const auto id = static_cast<std::uint32_t>(begin + i);
+        const std::string_view text = text_of_(id);
+        if (text.empty()) continue;
+        if (insert(text, id, hashes[i]) != kAbsent) repeated = std::min(repeated, id);
+      }
+    }
+    return repeated;
+  }
+
   std::uint32_t find(std::string_view text) const {
     // An empty slot ends in kAbsent.
     return static_cast<std::uint32_t>(slots_[slot_of(text, hash_(text))]);
+  }
+  // ids[i] = find(texts[i]), for at most kBatch texts: their memory is fetched together.
+  static constexpr std::size_t kBatch = 64;
+  void find_batch(const std::string_view* texts, std::size_t size, std::uint32_t* ids) const {
+    std::uint64_t hashes[kBatch];
+    for (std::size_t i = 0; i < size; ++i) {
+      hashes[i] = hash_(texts[i]);
+      __builtin_prefetch(&slots_[hashes[i] & mask_]);
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      const std::uint64_t slot = slots_[hashes[i] & mask_];
+      if (slot != kEmpty) text_of_.prefetch(static_cast<std::uint32_t>(slot));
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      ids[i] = static_cast<std::uint32_t>(slots_[slot_of(texts[i], hashes[i])]);
+    }
   }
 
  private:
   static constexpr std::uint64_t kEmpty = UINT64_MAX;
   static constexpr std::uint64_t kTag = 0xFFFFFFFF00000000ull;
+
+  std::uint32_t insert(std::string_view text, std::uint32_t id, std::uint64_t hash) {
+    const std::size_t slot = slot_of(text, hash);
+    if (slots_[slot] != kEmpty) return static_cast<std::uint32_t>(slots_[slot]);
+    slots_[slot] = (hash & kTag) | id;
+    return kAbsent;
+  }
 
   std::size_t slot_of(std::string_view text, std::uint64_t hash) const {
     std::size_t slot = hash & mask_;
@@ -85,17 +126,14 @@ class TextIndex {
 struct TokenText {
   const std::vector<std::string>* tokens;
   std::string_view operator()(std::uint32_t id) const { return (*tokens)[id]; }
+  void prefetch(std::uint32_t id) const { __builtin_prefetch(&(*tokens)[id]); }
 };
 
 class TokenIndex : public TextIndex<TokenText> {
  public:
   explicit TokenIndex(const std::vector<std::string>& tokens)
       : TextIndex(tokens.size(), TokenText{&tokens}) {
-    for (std::uint32_t id = 0; id < tokens.size(); ++id) {
-      if (tokens[id].empty()) continue;
-      const std::uint32_t before = insert(tokens[id], id);
-      if (before != kAbsent && repeated_ == kAbsent) repeated_ = id;
-    }
+    repeated_ = insert_all(tokens.size());
   }
   // Second id of a text that occurs twice, or kAbsent.
   std::uint32_t repeated() const { return repeated_; }

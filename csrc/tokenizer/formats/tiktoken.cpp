@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/formats/base64.h"
@@ -76,6 +77,37 @@ Specials known_specials(std::string_view name) {
   return {{"<|endoftext|>", 50256}};
 }
 
+// UTF-8 of the character that stands for each byte, and its length.
+struct ByteSpelling {
+  std::array<std::array<char, 2>, 256> chars{};
+  std::array<std::uint8_t, 256> sizes{};
+};
+
+constexpr ByteSpelling make_spelling() {
+  ByteSpelling spelling;
+  for (std::size_t b = 0; b < 256; ++b) {
+    const unsigned c = kByteChars[b];
+    spelling.sizes[b] = c < 0x80 ? 1 : 2;
+    spelling.chars[b][0] = static_cast<char>(c < 0x80 ? c : 0xC0 | c >> 6);
+    spelling.chars[b][1] = static_cast<char>(0x80 | (c & 0x3F));
+  }
+  return spelling;
+}
+
+constexpr ByteSpelling kSpelling = make_spelling();
+
+// The same as bytes_to_text, into room that the text then fills exactly.
+void spell(std::string_view bytes, std::string& token, std::string& buffer) {
+  buffer.resize(std::max(buffer.size(), 2 * bytes.size() + 2));
+  char* out = buffer.data();
+  for (const char byte : bytes) {
+    const auto b = static_cast<std::uint8_t>(byte);
+    std::memcpy(out, kSpelling.chars[b].data(), 2);
+    out += kSpelling.sizes[b];
+  }
+  token.assign(buffer.data(), static_cast<std::size_t>(out - buffer.data()));
+}
+
 struct Line {
   std::uint32_t rank = 0;
   std::size_t begin = 0, size = 0;  // of the token in all decoded bytes
@@ -107,11 +139,12 @@ class RankReader {
                 std::to_string(last));
     }
     std::vector<std::string> tokens(last + std::size_t{1});
+    std::string buffer;
     for (const Line& line : lines_) {
       std::string& token = tokens[line.rank];
       if (!token.empty())
         fail_data(name_ + ": rank", "given once", std::to_string(line.rank) + " twice");
-      token = bytes_to_text(std::string_view(bytes_).substr(line.begin, line.size));
+      spell(std::string_view(bytes_).substr(line.begin, line.size), token, buffer);
     }
     const TokenIndex index(tokens);
     if (index.repeated() != TokenIndex::kAbsent) {

@@ -1,5 +1,6 @@
 // Hugging Face's tokenizer.json, version 1.0, as `tokenizers` 0.23 reads it.
 #include <algorithm>
+#include <tuple>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/formats/formats.h"
@@ -156,17 +157,25 @@ class Reader {
   }
 
   void read_merges(const Json& merges, const TokenIndex& index) {
+    constexpr std::size_t kBatch = TokenIndex::kBatch / 2;
     const std::span<const Json> items = merges.as_items(at("model.merges"));
     spec_.merges.reserve(items.size());
-    for (const Json& item : items) {
-      const auto [left, right] = merge_texts(item, spec_.merges.size());
-      const Merge merge = {index.find(left), index.find(right)};
-      if (merge.first == kNone || merge.second == kNone || !joins(left, right, index)) {
-        fail_data(at("model.merges: merge " + std::to_string(spec_.merges.size())),
-                  "two tokens of the vocabulary that join to a third",
-                  quoted(left) + " and " + quoted(right));
+    std::string_view texts[2 * kBatch];
+    std::uint32_t ids[2 * kBatch];
+    for (std::size_t begin = 0; begin < items.size(); begin += kBatch) {
+      const std::size_t size = std::min(kBatch, items.size() - begin);
+      for (std::size_t i = 0; i < size; ++i) {
+        std::tie(texts[2 * i], texts[2 * i + 1]) = merge_texts(items[begin + i], begin + i);
       }
-      spec_.merges.push_back(merge);
+      index.find_batch(texts, 2 * size, ids);
+      for (std::size_t i = 0; i < 2 * size; i += 2) {
+        if (ids[i] == kNone || ids[i + 1] == kNone || !joins(texts[i], texts[i + 1], index)) {
+          fail_data(at("model.merges: merge " + std::to_string(begin + i / 2)),
+                    "two tokens of the vocabulary that join to a third",
+                    quoted(texts[i]) + " and " + quoted(texts[i + 1]));
+        }
+        spec_.merges.emplace_back(ids[i], ids[i + 1]);
+      }
     }
   }
 
@@ -267,7 +276,7 @@ class Reader {
 }  // namespace
 
 TokenizerSpec read_tokenizer_json(FileBytes bytes, const std::string& name) {
-  const JsonDocument document(std::string(view_of(bytes)), name);
+  const JsonDocument document(JsonDocument::Borrowed{view_of(bytes)}, name);
   return Reader(document.root(), name).read();
 }
 

@@ -229,7 +229,7 @@ std::string write_metadata(const TokenizerSpec& spec) {
 }
 
 void apply_metadata(TokenizerSpec& spec, FileBytes bytes, const std::string& name) {
-  const JsonDocument document(std::string(view_of(bytes)), name);
+  const JsonDocument document(JsonDocument::Borrowed{view_of(bytes)}, name);
   const Json& root = document.root();
   root["llmcore_tokenizer"].as_integer(name + ": llmcore_tokenizer", 1, 1);
   if (is_true(root["by_rank"])) {

@@ -132,7 +132,7 @@ TokenizerSpec read_vocab_json(FileBytes bytes, const std::string& name,
   if (options.merges.empty()) {
     throw ConfigError(name + ": merges must be given with a vocab.json, got none");
   }
-  const JsonDocument document(std::string(view_of(bytes)), name);
+  const JsonDocument document(JsonDocument::Borrowed{view_of(bytes)}, name);
   // The same checks as of a tokenizer.json with this vocabulary.
   std::string merges;
   std::string_view rest = view_of(options.merges);
