@@ -7,6 +7,7 @@
 #include "tokenizer/formats/base64.h"
 #include "tokenizer/formats/protobuf.h"
 #include "tokenizer/formats/spec_building.h"
+#include "tokenizer/text/aligned_text.h"
 #include "tokenizer/text/utf8.h"
 
 namespace llmcore::tokenizer {
@@ -148,7 +149,9 @@ TokenizerSpec read_tokenizer(FileBytes bytes, const std::string& name, const Rea
             bytes.empty() ? "an empty file" : "a file of no known format");
 }
 
-std::string write_tokenizer(const TokenizerSpec& spec, Format format) {
+namespace {
+
+std::string write(const TokenizerSpec& spec, Format format) {
   switch (format) {
     case Format::kTiktoken:
       return write_tiktoken(spec);
@@ -170,6 +173,17 @@ std::string write_tokenizer(const TokenizerSpec& spec, Format format) {
       break;
   }
   throw ConfigError("format: must be known, got unknown");
+}
+
+}  // namespace
+
+std::string write_tokenizer(const TokenizerSpec& spec, Format format) {
+  std::string file = write(spec, format);
+  if (file.empty() && format == Format::kMetadata) return file;
+  if (detect_format(as_text(file)) != format) {
+    fail_express(format_name(format), "a vocabulary by whose content its file is not recognised");
+  }
+  return file;
 }
 
 }  // namespace llmcore::tokenizer

@@ -53,6 +53,10 @@ class Reader {
     } else {
       fail_data(name_ + ": tokenizer.ggml.model", "llama, gpt2, bert or t5", quoted(model));
     }
+    // Added tokens and padding at the end are not the model's.
+    while (spec.scores.empty() && !spec.tokens.empty() && spec.tokens.back().empty()) {
+      spec.tokens.pop_back();
+    }
     adds_bos = flag("tokenizer.ggml.add_bos_token", adds_bos);
     adds_eos = flag("tokenizer.ggml.add_eos_token", adds_eos);
     Frame frame;
