@@ -1,10 +1,13 @@
 #include "tokenizer/formats/json.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
-#include <unordered_set>
+#include <cstring>
+#include <memory>
 
 #include "tokenizer/errors.h"
+#include "tokenizer/formats/text_index.h"
 #include "tokenizer/text/utf8.h"
 
 namespace llmcore::tokenizer {
@@ -13,7 +16,30 @@ namespace {
 
 constexpr int kMaxDepth = 256;
 constexpr std::size_t kFewMembers = 16;
+constexpr std::size_t kBlock = 4096;
 const Json kNothing;
+
+struct MemberName {
+  const JsonMember* members;
+  std::string_view operator()(std::uint32_t i) const { return members[i].name; }
+};
+
+// The start of a text in quotes, cut between characters.
+std::string quote_start(std::string_view text) {
+  std::size_t size = std::min<std::size_t>(text.size(), 64);
+  while (size > 0 && size < text.size() && (text[size] & 0xC0) == 0x80) --size;
+  return json_quote(text.substr(0, size));
+}
+
+// Which of the eight bytes of `word`, the first lowest, end a run of plain characters: quotes,
+// backslashes and control characters. Exact up to the first one, which is all that is asked.
+std::uint64_t special_bytes(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ull, kHigh = 0x8080808080808080ull;
+  const std::uint64_t quote = word ^ kOnes * '"', backslash = word ^ kOnes * '\\';
+  const std::uint64_t found = ((quote - kOnes) & ~quote) | ((backslash - kOnes) & ~backslash) |
+                              ((word - kOnes * 0x20) & ~word);
+  return found & kHigh;
+}
 
 [[noreturn]] void fail(std::string_view where, std::string_view expected, const Json& got) {
   throw DataError(std::string(where) + ": must be " + std::string(expected) + ", got " +
@@ -81,7 +107,7 @@ std::string Json::describe() const {
     case Kind::kNumber:
       return std::to_string(number_);
     case Kind::kString:
-      return json_quote(string().substr(0, 64));
+      return quote_start(string());
     case Kind::kArray:
       return "a list";
     case Kind::kObject:
@@ -98,10 +124,9 @@ class JsonReader {
       : document_(document), name_(name), text_(document.text_) {}
 
   void read() {
-    const std::size_t valid = valid_utf8_length(text_);
-    if (valid != text_.size()) {
-      at_ = valid;
-      fail("a byte that is not UTF-8");
+    if (text_.size() > UINT32_MAX) {
+      throw DataError(std::string(name_) + ": must be below 4 GiB, got " +
+                      std::to_string(text_.size()) + " bytes");
     }
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
     skip_space();
@@ -258,6 +283,19 @@ class JsonReader {
     append_utf8(out, code);
   }
 
+  void skip_plain() {
+    std::uint64_t word = 0;
+    while (text_.size() - at_ >= 8) {
+      std::memcpy(&word, text_.data() + at_, 8);
+      const std::uint64_t special = special_bytes(word);
+      if (special != 0) {
+        at_ += static_cast<std::size_t>(std::countr_zero(special)) / 8;
+        return;
+      }
+      at_ += 8;
+    }
+  }
+
   // A view of the text itself where nothing is escaped.
   std::string_view read_string() {
     expect('"');
@@ -265,6 +303,7 @@ class JsonReader {
     std::string* out = nullptr;
     std::size_t copied = begin;
     for (;;) {
+      skip_plain();
       const char c = peek();
       if (c == '"') break;
       if (static_cast<unsigned char>(c) < 0x20) {
@@ -279,10 +318,34 @@ class JsonReader {
       read_escape(*out);
       copied = at_;
     }
-    const std::size_t end = at_++;
+    const std::size_t end = at_;
+    const std::string_view raw = text_.substr(begin, end - begin);
+    if (const std::size_t valid = valid_utf8_length(raw); valid != raw.size()) {
+      at_ = begin + valid;
+      fail("a byte that is not UTF-8");
+    }
+    ++at_;
     if (out == nullptr) return text_.substr(begin, end - begin);
     out->append(text_, copied, end - copied);
     return *out;
+  }
+
+  // Moves what lies on the stack from `first` on into a block that stays.
+  template <typename T>
+  static std::span<const T> keep(std::vector<T>& open, std::size_t first,
+                                 std::vector<std::unique_ptr<T[]>>& blocks, T*& block,
+                                 std::size_t& room) {
+    const std::size_t size = open.size() - first;
+    if (size > room) {
+      room = std::max(size, kBlock);
+      block = blocks.emplace_back(std::make_unique_for_overwrite<T[]>(room)).get();
+    }
+    std::copy(open.begin() + static_cast<std::ptrdiff_t>(first), open.end(), block);
+    open.resize(first);
+    const std::span<const T> kept(block, size);
+    block += size;
+    room -= size;
+    return kept;
   }
 
   Json read_array(int depth) {
@@ -298,9 +361,8 @@ class JsonReader {
       skip_space();
     }
     ++at_;
-    const auto begin = open_items_.begin() + static_cast<std::ptrdiff_t>(first);
-    const std::vector<Json>& kept = document_.arrays_.emplace_back(begin, open_items_.end());
-    open_items_.erase(begin, open_items_.end());
+    const std::span<const Json> kept =
+        keep(open_items_, first, document_.arrays_, item_block_, item_room_);
     Json json;
     json.kind_ = Json::Kind::kArray;
     json.size_ = static_cast<std::uint32_t>(kept.size());
@@ -326,10 +388,8 @@ class JsonReader {
       skip_space();
     }
     ++at_;
-    const auto begin = open_members_.begin() + static_cast<std::ptrdiff_t>(first);
-    const std::vector<JsonMember>& kept =
-        document_.objects_.emplace_back(begin, open_members_.end());
-    open_members_.erase(begin, open_members_.end());
+    const std::span<const JsonMember> kept =
+        keep(open_members_, first, document_.objects_, member_block_, member_room_);
     check_names(kept);
     Json json;
     json.kind_ = Json::Kind::kObject;
@@ -338,9 +398,9 @@ class JsonReader {
     return json;
   }
 
-  void check_names(const std::vector<JsonMember>& members) const {
+  void check_names(std::span<const JsonMember> members) const {
     const auto repeated = [&](std::string_view member) {
-      fail("the name " + json_quote(member.substr(0, 64)) + " twice in the object before");
+      fail("the name " + quote_start(member) + " twice in the object before");
     };
     if (members.size() <= kFewMembers) {
       for (std::size_t i = 0; i < members.size(); ++i) {
@@ -350,11 +410,11 @@ class JsonReader {
       }
       return;
     }
-    std::unordered_set<std::string_view> seen;
-    seen.reserve(members.size());
-    for (const JsonMember& member : members) {
-      if (!seen.insert(member.name).second) repeated(member.name);
-    }
+    TextIndex<MemberName> seen(members.size(), MemberName{members.data()});
+    const std::uint32_t again = seen.insert_all(members.size());
+    if (again != TextIndex<MemberName>::kAbsent) repeated(members[again].name);
+    const auto is_empty = [](const JsonMember& member) { return member.name.empty(); };
+    if (std::count_if(members.begin(), members.end(), is_empty) > 1) repeated("");
   }
 
   JsonDocument& document_;
@@ -362,13 +422,17 @@ class JsonReader {
   std::size_t at_ = 0;
   std::vector<Json> open_items_;
   std::vector<JsonMember> open_members_;
+  Json* item_block_ = nullptr;
+  JsonMember* member_block_ = nullptr;
+  std::size_t item_room_ = 0, member_room_ = 0;
 };
 
-JsonDocument::JsonDocument(std::string text, std::string_view name) : text_(std::move(text)) {
-  if (text_.size() > UINT32_MAX) {
-    throw DataError(std::string(name) + ": must be below 4 GiB, got " +
-                    std::to_string(text_.size()) + " bytes");
-  }
+JsonDocument::JsonDocument(std::string text, std::string_view name)
+    : owned_(std::make_unique<const std::string>(std::move(text))), text_(*owned_) {
+  JsonReader(*this, name).read();
+}
+
+JsonDocument::JsonDocument(Borrowed text, std::string_view name) : text_(text.text) {
   JsonReader(*this, name).read();
 }
 

@@ -72,14 +72,21 @@ class JsonDocument {
   // byte N" for anything else, for a name that occurs twice in one object and for more than 256
   // levels of nesting.
   JsonDocument(std::string text, std::string_view name);
+  // The same of a text that the caller keeps as long as the document.
+  struct Borrowed {
+    std::string_view text;
+  };
+  JsonDocument(Borrowed text, std::string_view name);
   const Json& root() const { return root_; }
 
  private:
   friend class JsonReader;
-  std::string text_;
+  std::unique_ptr<const std::string> owned_;  // on the heap: a document may move
+  std::string_view text_;
   std::deque<std::string> unescaped_;
-  std::deque<std::vector<Json>> arrays_;
-  std::deque<std::vector<JsonMember>> objects_;
+  // Items and members, in blocks: a vocabulary's merges are many small lists.
+  std::vector<std::unique_ptr<Json[]>> arrays_;
+  std::vector<std::unique_ptr<JsonMember[]>> objects_;
   Json root_;
 };
 
