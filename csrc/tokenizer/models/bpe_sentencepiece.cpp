@@ -136,6 +136,8 @@ void SentencePieceBpe::add_rules(const std::vector<double>& scores) {
     if (c < 128) ascii_ids_[c] = id;
     char_ids_[c] = id;
   }
+  // No merge reaches a piece that holds a user-defined one, which is always cut out.
+  std::erase_if(order, [&](std::uint32_t id) { return holds_user_defined(as_text(texts_[id])); });
   std::vector<UnionToken> tokens;
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::uint32_t id = order[i];
@@ -184,6 +186,14 @@ std::size_t SentencePieceBpe::user_defined_size(const std::uint8_t* p,
   return 0;
 }
 
+bool SentencePieceBpe::holds_user_defined(Text text) const {
+  const std::uint8_t* end = text.data() + text.size();
+  for (const std::uint8_t* p = text.data(); p < end; ++p) {
+    if (!user_sizes_[*p].empty() && user_defined_size(p, end) > 0) return true;
+  }
+  return false;
+}
+
 std::uint32_t SentencePieceBpe::symbol_of(std::uint32_t c) const {
   if (c < 128) return ascii_ids_[c];
   const auto it = char_ids_.find(c);
@@ -211,7 +221,8 @@ void SentencePieceBpe::emit(std::uint32_t id, Text surface, Call& call) const {
     call.ids.advance(1);
     if (call.ends != nullptr) call.ends->push_back(token_end);
   };
-  if (id < texts_.size() && id != unk_id_) return put(id, end);
+  const bool known = id < texts_.size() && id != unk_id_ && kinds_[id] != PieceKind::kUnused;
+  if (known) return put(id, end);
   if (byte_fallback_) {
     auto at = static_cast<std::uint32_t>(end - surface.size());
     for (const std::uint8_t b : surface) put(byte_ids_[b], ++at);

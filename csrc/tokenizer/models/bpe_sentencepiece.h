@@ -30,6 +30,7 @@ class SentencePieceBpe : public Bpe {
   void note_neighbours(std::string_view text);
   bool may_join(std::uint32_t a, std::uint32_t b) const;
   std::size_t user_defined_size(const std::uint8_t* p, const std::uint8_t* end) const;
+  bool holds_user_defined(Text text) const;
   std::uint32_t symbol_of(std::uint32_t c) const;
   std::string_view symbol_text(std::uint32_t id) const;
   void load(Text unit, BpeScratch& scratch) const;
