@@ -16,6 +16,7 @@
 
 #include "bindings/convert.h"
 #include "tokenizer/errors.h"
+#include "tokenizer/models/bpe.h"
 #include "tokenizer/models/bpe_model.h"
 #include "tokenizer/models/byte_alphabet.h"
 #include "tokenizer/pipeline/bpe_encoder.h"
@@ -216,6 +217,81 @@ void bind_encoder(nb::module_& m) {
       .def_prop_ro("size", [](const BpeEncoder& self) { return self.model().size(); });
 }
 
+// A BPE model on its own, of a specification's parts: for tests of what no file need hold.
+class BpeDoor {
+ public:
+  explicit BpeDoor(const TokenizerSpec& spec)
+      : model_(make_bpe(spec)), scratch_(model_->make_scratch()) {}
+
+  nb::tuple encode(nb::handle piece, bool with_ends) {
+    return run(with_ends, [&](IdBuffer& ids, std::vector<std::uint32_t>* ends) {
+      model_->encode(view_of(piece), *scratch_, ids, ends);
+    });
+  }
+  nb::tuple sample(nb::handle piece, double dropout, std::uint64_t seed) {
+    return run(true, [&](IdBuffer& ids, std::vector<std::uint32_t>* ends) {
+      DropoutRng rng(seed);
+      auto& own = static_cast<BpeScratch&>(*scratch_);
+      model_->sample(view_of(piece), dropout, rng, own, ids, ends);
+    });
+  }
+  std::uint64_t count_steps(nb::handle piece) {
+    const auto scratch = model_->make_scratch();
+    IdBuffer ids;
+    model_->encode(view_of(piece), *scratch, ids, nullptr);
+    return static_cast<BpeScratch&>(*scratch).merge.num_steps;
+  }
+  std::size_t size() const { return model_->size(); }
+
+ private:
+  template <typename Encode>
+  nb::tuple run(bool with_ends, const Encode& encode) {
+    IdBuffer ids;
+    std::vector<std::uint32_t> ends;
+    encode(ids, with_ends ? &ends : nullptr);
+    return nb::make_tuple(to_numpy(std::move(ids)), to_numpy(std::move(ends)));
+  }
+
+  std::unique_ptr<Bpe> model_;
+  std::unique_ptr<ModelScratch> scratch_;
+};
+
+BpeDoor make_bpe_door(const std::vector<nb::bytes>& tokens,
+                      std::vector<std::pair<std::uint32_t, std::uint32_t>> merges,
+                      std::vector<double> scores, const nb::dict& options) {
+  TokenizerSpec spec;
+  for (const nb::bytes& token : tokens) spec.tokens.emplace_back(token.c_str(), token.size());
+  spec.merges = std::move(merges);
+  spec.scores = std::move(scores);
+  const auto flag = [&](const char* name) {
+    return options.contains(name) && nb::cast<bool>(options[name]);
+  };
+  const auto text = [&](const char* name) {
+    return options.contains(name) ? nb::cast<std::string>(options[name]) : std::string();
+  };
+  if (flag("byte_chars")) spec.spelling = Spelling::kByteChars;
+  spec.bpe.by_rank = flag("by_rank");
+  spec.bpe.byte_fallback = flag("byte_fallback");
+  spec.bpe.fuse_unk = flag("fuse_unk");
+  spec.bpe.ignore_merges = flag("ignore_merges");
+  if (options.contains("dropout")) spec.bpe.dropout = nb::cast<float>(options["dropout"]);
+  spec.bpe.unk_token = text("unk_token");
+  spec.bpe.continuing_subword_prefix = text("continuing_subword_prefix");
+  spec.bpe.end_of_word_suffix = text("end_of_word_suffix");
+  if (options.contains("extra")) spec.extra = text("extra");
+  return BpeDoor(spec);
+}
+
+void bind_models_of_bpe(nb::module_& m) {
+  nb::class_<BpeDoor>(m, "BpeDoor")
+      .def_static("build", &make_bpe_door, nb::arg("tokens"), nb::arg("merges"), nb::arg("scores"),
+                  nb::arg("options"))
+      .def("encode", &BpeDoor::encode, nb::arg("piece"), nb::arg("with_ends") = false)
+      .def("sample", &BpeDoor::sample, nb::arg("piece"), nb::arg("dropout"), nb::arg("seed"))
+      .def("count_steps", &BpeDoor::count_steps, nb::arg("piece"))
+      .def_prop_ro("size", &BpeDoor::size);
+}
+
 void bind_trainer(nb::module_& m) {
   nb::class_<WordCounter>(m, "WordCounter")
       .def(nb::init<unsigned>(), nb::arg("num_threads"))
@@ -242,6 +318,7 @@ void bind_trainer(nb::module_& m) {
 void bind_tokenizer(nb::module_& m) {
   nb::register_exception_translator(translate);
   bind_encoder(m);
+  bind_models_of_bpe(m);
   bind_trainer(m);
   m.def("bytes_to_text",
         [](const nb::bytes& bytes) { return bytes_to_text({bytes.c_str(), bytes.size()}); });

@@ -11,16 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "tokenizer/models/merge_table.h"
+#include "tokenizer/formats/spec.h"
+#include "tokenizer/models/bpe_merge.h"
 
 namespace llmcore::tokenizer {
-
-// Buffers of one thread for pieces longer than kShortPiece.
-struct MergeScratch {
-  std::vector<std::uint32_t> ids, prev, next, ranks;
-  std::vector<std::uint64_t> heap;
-  std::uint64_t num_steps = 0;  // merge candidates looked at: the work done, for tests
-};
 
 struct AddedToken {
   std::uint32_t id = 0;
@@ -36,6 +30,10 @@ class BpeModel {
   BpeModel(const std::vector<std::string_view>& tokens,
            const std::vector<std::pair<std::string_view, std::string_view>>& merges,
            std::vector<AddedToken> added, bool ignore_merges);
+  // A vocabulary over bytes (is_byte_level) with all 256 of them. Added tokens are the caller's.
+  explicit BpeModel(const TokenizerSpec& spec);
+  // Whether `spec` can be one of these: its tokens are bytes, and nothing but merges decides.
+  static bool is_byte_level(const TokenizerSpec& spec);
 
   std::size_t size() const { return starts_.size() - 1; }
   std::string_view token_bytes(std::uint32_t id) const {
@@ -52,15 +50,16 @@ class BpeModel {
   // O(n log n) in the size. Throws DataError if a byte has no token.
   std::size_t encode_piece(const std::uint8_t* piece, std::size_t size, std::uint32_t* out,
                            MergeScratch& scratch) const;
+  // The same with BPE-dropout; `ignore_merges` then has no say, as in Hugging Face tokenizers.
+  std::size_t sample_piece(const std::uint8_t* piece, std::size_t size, double dropout,
+                           std::uint32_t* out, DropoutRng& rng, MergeScratch& scratch) const;
 
  private:
-  void add_tokens(const std::vector<std::string_view>& tokens);
-  void add_merges(const std::vector<std::pair<std::string_view, std::string_view>>& merges);
+  void add_tokens(const std::vector<char>& is_literal, bool spelled);
+  void add_merge(std::uint32_t left, std::uint32_t right);
+  void add_unions();
+  void fill_byte_ranks();
   void load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const;
-  std::size_t merge_short(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
-                          MergeScratch& scratch) const;
-  std::size_t merge_long(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
-                         MergeScratch& scratch) const;
 
   std::string bytes_;
   std::vector<std::uint64_t> starts_;
@@ -68,10 +67,9 @@ class BpeModel {
   std::unordered_map<std::string_view, std::uint32_t> ids_by_text_;
   std::unordered_map<std::string_view, std::uint32_t> ids_by_bytes_;  // with ignore_merges
   std::vector<std::pair<std::uint32_t, std::uint32_t>> merges_;
-  std::vector<std::uint32_t> merged_id_;
   std::array<std::uint32_t, 256> byte_ids_{};
   std::vector<std::uint32_t> byte_pair_rank_;  // 256 x 256: the first look-up of every piece
-  MergeTable ranks_;
+  MergeRules rules_;
   std::vector<AddedToken> added_;
   bool ignore_merges_ = false;
   bool complete_alphabet_ = true;

@@ -1,6 +1,8 @@
 // Packs a pre-token of up to 15 bytes and its length into 16 bytes: equal keys, equal pieces.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -19,25 +21,42 @@ struct PieceKey {
   }
 };
 
-// `end` bounds the readable bytes after p; 1 <= size <= kMaxKeyPiece.
+namespace detail {
+
+struct KeyMask {
+  std::uint64_t low, high, size;
+};
+
+constexpr auto make_key_masks() {
+  std::array<KeyMask, kMaxKeyPiece + 2> masks{};
+  for (std::uint64_t n = 0; n <= kMaxKeyPiece; ++n) {
+    masks[n].low = n >= 8 ? ~0ull : (1ull << (8 * n)) - 1;
+    masks[n].high = n <= 8 ? 0 : (1ull << (8 * (n - 8))) - 1;
+    masks[n].size = n << 56;
+  }
+  return masks;
+}
+
+inline constexpr auto kKeyMasks = make_key_masks();
+
+}  // namespace detail
+
+// `end` bounds the readable bytes after p; size >= 1. Longer pieces than kMaxKeyPiece all have the
+// key zero.
 inline PieceKey make_piece_key(const std::uint8_t* p, std::size_t size, const std::uint8_t* end) {
+  const detail::KeyMask& mask = detail::kKeyMasks[std::min(size, kMaxKeyPiece + 1)];
   PieceKey key;
-  if (end - p >= 16) {
+  if (end - p >= 16) [[likely]] {
     std::memcpy(&key.low, p, 8);
     std::memcpy(&key.high, p + 8, 8);
-    if (size < 8) {
-      key.low &= (1ull << (8 * size)) - 1;
-      key.high = 0;
-    } else {
-      key.high &= (1ull << (8 * (size - 8))) - 1;
-    }
   } else {
     std::uint8_t padded[16] = {};
-    std::memcpy(padded, p, size);
+    std::memcpy(padded, p, std::min<std::size_t>(size, 16));
     std::memcpy(&key.low, padded, 8);
     std::memcpy(&key.high, padded + 8, 8);
   }
-  key.high |= static_cast<std::uint64_t>(size) << 56;
+  key.low &= mask.low;
+  key.high = (key.high & mask.high) | mask.size;
   return key;
 }
 

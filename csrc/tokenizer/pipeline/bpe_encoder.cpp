@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tokenizer/split/gpt2_scanner.h"
 
 namespace llmcore::tokenizer {
 namespace {
@@ -11,6 +10,8 @@ namespace {
 constexpr std::size_t kChunkBytes = 1 << 18;
 constexpr std::size_t kBytesPerThread = 1 << 15;
 constexpr std::size_t kBytesPerId = 3;  // a guess that sizes the output
+constexpr std::size_t kBatch = 128;
+constexpr std::size_t kWordsPerSlot = PieceCache::kMaxInlineIds + 1;
 
 // Part of one text; its ids end up in one worker's buffer.
 struct Chunk {
@@ -20,13 +21,14 @@ struct Chunk {
   std::size_t begin = 0, count = 0;
 };
 
-std::vector<Chunk> make_chunks(const std::vector<Text>& texts, bool may_cut) {
+std::vector<Chunk> make_chunks(const std::vector<Text>& texts, const PieceScanner& scanner,
+                               bool may_cut) {
   std::vector<Chunk> chunks;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::uint8_t* p = texts[i].data();
     const std::uint8_t* end = p + texts[i].size();
     while (may_cut && static_cast<std::size_t>(end - p) > kChunkBytes) {
-      const std::uint8_t* cut = next_safe_cut(p, p + kChunkBytes, end);
+      const std::uint8_t* cut = scanner.safe_cut(p, p + kChunkBytes, end);
       if (cut == end) break;
       chunks.push_back({{p, cut}, i});
       p = cut;
@@ -36,10 +38,30 @@ std::vector<Chunk> make_chunks(const std::vector<Text>& texts, bool may_cut) {
   return chunks;
 }
 
+// A piece that is not in the fast half of the cache.
+void encode_rare(const BpeModel& model, const std::uint8_t* p, std::size_t size,
+                 const std::uint8_t* end, Workspace& work, IdBuffer& out) {
+  std::uint32_t* ids = out.room(size);
+  if (size > PieceCache::kMaxPiece) {
+    out.advance(model.encode_piece(p, size, ids, work.scratch));
+    return;
+  }
+  std::uint32_t known[PieceCache::kMaxPiece];
+  std::size_t count = work.cache.find(p, size, end, known);
+  if (count == 0) {
+    count = model.encode_piece(p, size, ids, work.scratch);
+    work.cache.insert(p, size, end, ids, count);
+  } else {
+    std::copy_n(known, count, ids);
+  }
+  out.advance(count);
+}
+
 }  // namespace
 
-BpeEncoder::BpeEncoder(std::shared_ptr<const BpeModel> model)
+BpeEncoder::BpeEncoder(std::shared_ptr<const BpeModel> model, const PieceScanner& scanner)
     : model_(std::move(model)),
+      scanner_(scanner),
       literal_(model_->added_tokens(), false),
       normalized_(model_->added_tokens(), true) {}
 
@@ -64,43 +86,46 @@ void BpeEncoder::release(std::unique_ptr<Workspace> work) const {
   delete idle;
 }
 
-// A piece that does not fit one cache line, by its bytes or by its ids.
-void BpeEncoder::encode_rare(const std::uint8_t* p, std::size_t size, Workspace& work,
-                             IdBuffer& out) const {
-  std::uint32_t* ids = out.room(size);
-  if (size > PieceCache::kMaxPiece) {
-    out.advance(model_->encode_piece(p, size, ids, work.scratch));
-    return;
-  }
-  const std::uint64_t hash = hash_bytes(p, size);
-  std::size_t count = work.cache.find_rare(p, size, hash, ids);
-  if (count == 0) {
-    count = model_->encode_piece(p, size, ids, work.scratch);
-    if (size <= kMaxKeyPiece && count <= PieceCache::kMaxInlineIds) {
-      work.cache.insert(make_piece_key(p, size, p + size), ids, count);
-    } else {
-      work.cache.insert_rare(p, size, hash, ids, count);
+// A batch of pieces at a time: scan, then hash and prefetch, then look up. The common case, a short
+// piece of few ids that was seen before, runs without a branch that depends on the text.
+void encode_pieces(const BpeModel& model, const PieceScanner& scanner, Text text, Workspace& work,
+                   IdBuffer& out) {
+  const std::uint8_t* ends[kBatch + 1];
+  PieceKey keys[kBatch];
+  const PieceCache::Slot* homes[kBatch];
+  const std::uint8_t* end = text.data() + text.size();
+  ends[0] = text.data();
+  while (ends[0] < end) {
+    const std::size_t count = scanner.scan(ends[0], end, ends + 1, kBatch);
+    for (std::size_t i = 0; i < count; ++i) {
+      keys[i] = make_piece_key(ends[i], static_cast<std::size_t>(ends[i + 1] - ends[i]), end);
+      homes[i] = work.cache.home(keys[i].hash());
+      __builtin_prefetch(homes[i]);
     }
+    std::uint32_t* base = out.room(count * kWordsPerSlot);
+    std::uint32_t* to = base;
+    for (std::size_t i = 0; i < count; ++i) {
+      const PieceCache::Slot* slot = homes[i] + (homes[i]->key == keys[i] ? 0 : 1);
+      if (slot->key == keys[i] && slot->count > 0) [[likely]] {
+        std::memcpy(to, slot->ids, kWordsPerSlot * sizeof *to);
+        to += slot->count;
+        continue;
+      }
+      out.advance(static_cast<std::size_t>(to - base));
+      const PieceCache::Slot* before = work.cache.home(0);
+      encode_rare(model, ends[i], static_cast<std::size_t>(ends[i + 1] - ends[i]), end, work, out);
+      base = to = out.room((count - i) * kWordsPerSlot);
+      if (work.cache.home(0) == before) continue;
+      for (std::size_t j = i + 1; j < count; ++j) homes[j] = work.cache.home(keys[j].hash());
+    }
+    out.advance(static_cast<std::size_t>(to - base));
+    ends[0] = ends[count];
   }
-  out.advance(count);
 }
 
 void BpeEncoder::encode_plain(const std::uint8_t* p, const std::uint8_t* end, Workspace& work,
                               IdBuffer& out) const {
-  while (p < end) {
-    const std::uint8_t* piece_end = next_piece(p, end);
-    const auto size = static_cast<std::size_t>(piece_end - p);
-    if (size <= kMaxKeyPiece) {
-      if (const PieceCache::Slot* slot = work.cache.find(make_piece_key(p, size, end))) {
-        std::memcpy(out.room(PieceCache::kMaxInlineIds), slot->ids, sizeof slot->ids);
-        out.advance(slot->count);
-        p = piece_end;
-        continue;
-      }
-    }
-    encode_rare(p, size, work, out);
-    p = piece_end;
-  }
+  encode_pieces(*model_, scanner_, {p, end}, work, out);
 }
 
 void BpeEncoder::encode_text(Text text, const std::vector<char>& allowed, Workspace& work,
@@ -149,7 +174,7 @@ BatchIds BpeEncoder::encode_batch(const std::vector<Text>& texts, const std::vec
   const std::size_t useful = num_bytes / kBytesPerThread + 1;
   num_threads = static_cast<unsigned>(std::min<std::size_t>(std::max(num_threads, 1u), useful));
 
-  std::vector<Chunk> chunks = make_chunks(texts, may_cut(allowed));
+  std::vector<Chunk> chunks = make_chunks(texts, scanner_, may_cut(allowed));
   std::vector<std::unique_ptr<Workspace>> work(num_threads);
   for (auto& w : work) w = acquire();
   std::vector<IdBuffer> buffers(num_threads);

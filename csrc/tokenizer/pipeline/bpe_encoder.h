@@ -4,18 +4,17 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "tokenizer/id_buffer.h"
 #include "tokenizer/models/bpe_model.h"
 #include "tokenizer/models/piece_cache.h"
 #include "tokenizer/parallel.h"
+#include "tokenizer/pipeline/bpe_scanner.h"
 #include "tokenizer/pipeline/special_tokens.h"
+#include "tokenizer/text/aligned_text.h"
 
 namespace llmcore::tokenizer {
-
-using Text = std::span<const std::uint8_t>;
 
 // Ids of a batch laid end to end: text i owns ids[offsets[i], offsets[i + 1]).
 struct BatchIds {
@@ -30,9 +29,16 @@ struct Workspace {
   std::vector<Segment> segments, plain_segments;
 };
 
+// Appends the ids of `text`, which holds no added token: the scanner's pieces, each through the
+// cache of `work`, which belongs to one thread and one model.
+void encode_pieces(const BpeModel& model, const PieceScanner& scanner, Text text, Workspace& work,
+                   IdBuffer& out);
+
 class BpeEncoder {
  public:
-  explicit BpeEncoder(std::shared_ptr<const BpeModel> model);
+  // `scanner` must outlive the encoder.
+  explicit BpeEncoder(std::shared_ptr<const BpeModel> model,
+                      const PieceScanner& scanner = gpt2_piece_scanner());
   ~BpeEncoder();
   BpeEncoder(const BpeEncoder&) = delete;
   BpeEncoder& operator=(const BpeEncoder&) = delete;
@@ -51,12 +57,12 @@ class BpeEncoder {
                    IdBuffer& out) const;
   void encode_plain(const std::uint8_t* p, const std::uint8_t* end, Workspace& work,
                     IdBuffer& out) const;
-  void encode_rare(const std::uint8_t* p, std::size_t size, Workspace& work, IdBuffer& out) const;
   bool may_cut(const std::vector<char>& allowed) const;
   std::unique_ptr<Workspace> acquire() const;
   void release(std::unique_ptr<Workspace> work) const;
 
   std::shared_ptr<const BpeModel> model_;
+  const PieceScanner& scanner_;
   AddedTokenMatcher literal_;     // found before the text is normalised
   AddedTokenMatcher normalized_;  // found after it
   mutable std::array<std::atomic<Workspace*>, 16> idle_{};
