@@ -51,15 +51,13 @@ void DecodeCursor::push(std::uint32_t id, std::string& out) {
 
 void DecodeCursor::push_token(std::uint32_t id, bool is_last, std::string& out) {
   const DecodePlan& plan = table_->plan();
-  std::string edge;
+  TokenBytes::TokenReading edge;
   std::string_view piece;
   bool is_byte = false;
   if ((is_first_ && plan.by_first) || is_last) {
-    edge = table_->rewritten(table_->token_text(id), {is_first_, is_last});
-    const int byte = plan.join == Join::kByteRuns ? byte_of_token(edge) : -1;
-    is_byte = byte >= 0;
-    if (is_byte) edge.assign(1, static_cast<char>(byte));
-    piece = edge;
+    table_->read_token(table_->token_text(id), {is_first_, is_last}, edge);
+    is_byte = edge.is_byte;
+    piece = edge.bytes;
   } else {
     is_byte = (table_->entries_[id].flags_size & TokenBytes::kByteToken) != 0;
     piece = table_->middle(id);

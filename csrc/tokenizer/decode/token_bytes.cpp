@@ -65,28 +65,14 @@ TokenBytes::TokenBytes(std::span<const std::string_view> tokens,
     : chain_(make_decoder_chain(decoder, where)), plan_(plan_of(*chain_)) {
   entries_.reserve(tokens.size());
   text_begins_.reserve(tokens.size() + 1);
+  TokenReading reading;
   for (std::size_t id = 0; id < tokens.size(); ++id) {
     const std::string_view token = tokens[id];
-    std::string bytes;
-    std::uint32_t flags = 0;
+    std::uint32_t flags = token.empty() ? kAbsent : 0;
     if (id < is_special.size() && is_special[id]) flags |= kSpecial;
-    std::uint8_t byte = 0;
-    if (token.empty()) {
-      flags |= kAbsent;
-    } else if (plan_.sentencepiece != nullptr) {
-      bytes = plan_.sentencepiece->surface(token);
-      if (plan_.sentencepiece->kind(token, byte) == SentencePieceStep::Kind::kByte) {
-        flags |= kByteToken;
-        bytes.assign(1, static_cast<char>(byte));
-      }
-    } else {
-      bytes = rewritten(token, {});
-      const int value = plan_.join == DecodePlan::Join::kByteRuns ? byte_of_token(bytes) : -1;
-      if (value >= 0) {
-        flags |= kByteToken;
-        bytes.assign(1, static_cast<char>(value));
-      }
-    }
+    read_token(token, {}, reading);
+    if (reading.is_byte) flags |= kByteToken;
+    const std::string& bytes = reading.bytes;
     if (bytes.size() > kSizeMask || bytes_.size() > UINT32_MAX - bytes.size() - kShortToken ||
         texts_.size() > UINT32_MAX - token.size()) {
       throw DataError(where + ": must give all tokens less than 4 GiB of text, got more");
@@ -101,11 +87,29 @@ TokenBytes::TokenBytes(std::span<const std::string_view> tokens,
   bytes_.append(kShortToken, '\0');
 }
 
-std::string TokenBytes::rewritten(std::string_view text, Place place) const {
-  std::string piece(text);
-  for (const DecodeStep* step : plan_.rewrites) step->rewrite(piece, place);
-  std::string bytes;
-  return plan_.join == DecodePlan::Join::kBytes && text_to_bytes(piece, bytes) ? bytes : piece;
+void TokenBytes::read_token(std::string_view text, Place place, TokenReading& reading) const {
+  reading.is_byte = false;
+  reading.bytes.clear();
+  if (text.empty()) return;
+  std::uint8_t byte = 0;
+  if (plan_.sentencepiece != nullptr) {
+    const auto kind = plan_.sentencepiece->kind(text, byte);
+    reading.is_byte = kind == SentencePieceStep::Kind::kByte;
+    if (!reading.is_byte) reading.bytes = plan_.sentencepiece->surface(text);
+  } else {
+    reading.piece = text;
+    for (const DecodeStep* step : plan_.rewrites) step->rewrite(reading.piece, place);
+    if (plan_.join == DecodePlan::Join::kByteRuns) {
+      const int value = byte_of_token(reading.piece);
+      reading.is_byte = value >= 0;
+      byte = static_cast<std::uint8_t>(value);
+    }
+    const bool is_bytes = plan_.join == DecodePlan::Join::kBytes;
+    if (!is_bytes || !text_to_bytes(reading.piece, reading.bytes)) {
+      reading.bytes.swap(reading.piece);
+    }
+  }
+  if (reading.is_byte) reading.bytes.assign(1, static_cast<char>(byte));
 }
 
 void TokenBytes::check_id(std::uint32_t id) const {

@@ -50,16 +50,22 @@ class TokenBytes {
 
  private:
   friend class DecodeCursor;
-  enum Flag : std::uint32_t { kSpecial = 1u << 31, kAbsent = 1u << 30, kByteToken = 1u << 29 };
-  static constexpr std::uint32_t kSizeMask = (1u << 29) - 1;
+  static constexpr std::uint32_t kSpecial = 1u << 31, kAbsent = 1u << 30, kByteToken = 1u << 29;
+  static constexpr std::uint32_t kSizeMask = kByteToken - 1;
 
   struct Entry {
     std::uint32_t begin = 0, flags_size = 0;
     std::size_t size() const { return flags_size & kSizeMask; }
   };
 
+  struct TokenReading {
+    std::string piece, bytes;
+    bool is_byte = false;
+  };
+
   void check_id(std::uint32_t id) const;
-  std::string rewritten(std::string_view text, Place place) const;
+  // Bytes of a token where it stands; a byte token is its one byte.
+  void read_token(std::string_view text, Place place, TokenReading& reading) const;
   // Bytes of a token after the first and before the last.
   std::string_view middle(std::uint32_t id) const {
     return {bytes_.data() + entries_[id].begin, entries_[id].size()};
