@@ -9,4 +9,5 @@ NB_MODULE(_bindings, m) {
   llmcore::bindings::bind_formats(m);
   llmcore::bindings::bind_training(m);
   llmcore::bindings::bind_decoding(m);
+  llmcore::bindings::bind_pipeline(m);
 }

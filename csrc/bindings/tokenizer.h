@@ -13,5 +13,6 @@ void bind_models(nanobind::module_& m);
 void bind_formats(nanobind::module_& m);
 void bind_training(nanobind::module_& m);
 void bind_decoding(nanobind::module_& m);
+void bind_pipeline(nanobind::module_& m);
 
 }  // namespace llmcore::bindings

@@ -60,7 +60,8 @@ std::uint32_t AddedTokens::longest_at(Text text, std::size_t at, const std::vect
 void AddedTokens::add_span(Text text, std::uint32_t token, std::size_t begin, std::size_t end,
                            std::size_t& pending, std::vector<AddedSpan>& spans) const {
   const AddedTokenSpec& spec = tokens_[token - 1];
-  if (spec.single_word && (ends_with_word(text.first(begin)) || starts_with_word(text.subspan(end)))) {
+  if (spec.single_word &&
+      (ends_with_word(text.first(begin)) || starts_with_word(text.subspan(end)))) {
     return;
   }
   // White space that the token before has taken is its own.
@@ -76,8 +77,7 @@ void AddedTokens::split(Text text, const std::vector<char>& enabled,
   std::size_t pending = 0, at = 0;
   while (at < text.size()) {
     std::size_t end = at;
-    const std::uint32_t token =
-        roots_[text[at]] == 0 ? 0 : longest_at(text, at, enabled, end);
+    const std::uint32_t token = roots_[text[at]] == 0 ? 0 : longest_at(text, at, enabled, end);
     if (token == 0) {
       ++at;
       continue;

@@ -1,43 +1,58 @@
 """The tokenizer that the rest of the library uses."""
 
 import os
-import tempfile
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers.bpe_training import Progress, default_num_threads, train_bpe
+from llmcore.tokenizers.formats import read_tokenizer_file, write_tokenizer_file
 from llmcore.tokenizers.stream_decoder import StreamDecoder
-from llmcore.tokenizers.tokenizer_json import format_tokenizer_json, read_tokenizer_json
+from llmcore.tokenizers.tokenizer_json import format_tokenizer_json
 from llmcore.tokenizers.vocabulary import Vocabulary
 
 AllowedSpecial = str | Set[str]
 """`"none"`, `"all"`, or the texts of the special tokens to recognise."""
 
-_FILE_NAME = "tokenizer.json"
 _MAX_ID = 2**32 - 1
 
 
 class Tokenizer:
-    """Byte-level BPE: any text to ids, and ids back to the same bytes.
+    """Text to ids and back, by any of BPE, WordPiece and Unigram, from any file that has them.
 
-    Text is `str`, or `bytes` that need not be valid UTF-8. The split is GPT-2's, with Unicode 16.0.
-    Special tokens written in a text stay ordinary text unless `allowed_special` names them: text
-    that others wrote cannot smuggle in a control token. An instance never changes; threads share
-    it freely.
+    Text is `str`, or `bytes` that need not be valid UTF-8. Special tokens written in a text stay
+    ordinary text unless `allowed_special` names them: text that others wrote cannot smuggle in a
+    control token. An instance never changes; threads share it freely.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._encoder = vocabulary.build()
-        self._added = vocabulary.added_tokens
-        self._special = {t.content: t.id for t in self._added if t.special}
-        self._allow_none = [not t.special for t in self._added]
+    def __init__(self, spec: _bindings.TokenizerSpec) -> None:
+        """Assemble what `spec`, a tokenizer as data, describes.
+
+        Raises:
+            DataError: the spec contradicts itself, or names a component that does not exist.
+        """
+        self._pipeline = _bindings.Pipeline.build(spec)
+        self._token_bytes = self._pipeline.token_bytes
+        added = spec.added
+        self._special = {t["content"]: t["id"] for t in added if t["special"]}
+        self._added = [(t["content"], t["special"]) for t in added]
+        self._allow_none = [not special for _, special in self._added]
         self._allow_all = [True] * len(self._added)
+
+    @classmethod
+    def from_vocabulary(cls, vocabulary: Vocabulary) -> "Tokenizer":
+        """Byte-level BPE with GPT-2's split pattern over a vocabulary.
+
+        Raises:
+            DataError: a token occurs twice, or a merge names an unknown token.
+        """
+        text = format_tokenizer_json(vocabulary).encode()
+        return cls(_bindings.read_tokenizer(text, "vocabulary"))
 
     @classmethod
     def train(
@@ -67,36 +82,53 @@ class Tokenizer:
             num_threads=num_threads,
             progress=progress,
         )
-        return cls(vocabulary)
+        return cls.from_vocabulary(vocabulary)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Tokenizer":
-        """Read a `tokenizer.json`, or the one in the directory `path`.
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> "Tokenizer":
+        """Read a tokenizer from a file, or from the directory that holds one.
+
+        The content tells the format: `tokenizer.json`, tiktoken ranks, a SentencePiece `.model`,
+        GGUF, BERT's `vocab.txt`, `vocab.json` with `merges.txt` beside it.
+
+        Args:
+            path: File or directory.
+            pattern: Split pattern of a file that has none (tiktoken ranks): a known name such as
+                "cl100k_base" or "llama3", or a regular expression.
+            special_tokens: Texts and ids that the file lacks (tiktoken ranks, `vocab.json`).
 
         Raises:
-            DataError: missing, damaged, or not byte-level BPE (the message names the component).
+            DataError: missing, damaged, or in need of what this library lacks (the message names
+                it).
+            ConfigError: an option is missing, or does not fit the file.
         """
-        file = Path(path)
-        return cls(read_tokenizer_json(file / _FILE_NAME if file.is_dir() else file))
+        return cls(read_tokenizer_file(path, pattern=pattern, special_tokens=special_tokens))
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write `path` (a `*.json` file), or `tokenizer.json` in the directory `path`.
+    def save(self, path: str | os.PathLike[str], format: str | None = None) -> Path:
+        """Write the tokenizer; every file appears whole or not at all. Returns the main file.
 
-        The file appears whole or not at all. Returns the file's path.
+        Args:
+            path: A `*.json` file, a directory (created if missing) that gets `tokenizer.json`, or
+                the file of another format.
+            format: "tokenizer.json", "tiktoken", "sentencepiece", "gguf", "vocab.txt",
+                "vocab.json" or "llmcore" (a directory that keeps all that is known); by default
+                as `path` says: "tokenizer.json" for `*.json`, else "llmcore".
 
         Raises:
-            DataError: the file cannot be written.
+            DataError: the format cannot express this tokenizer (the message says why), or the file
+                cannot be written.
+            ConfigError: no such format.
         """
         file = Path(path)
-        if file.suffix != ".json" or file.is_dir():
-            file = file / _FILE_NAME
-        text = format_tokenizer_json(self._vocabulary)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _replace_file(file, text)
-        except OSError as error:
-            raise DataError(f"tokenizer: cannot write {file}: {error.strerror}") from error
-        return file
+        if format is None:
+            is_file = file.suffix == ".json" and not file.is_dir()
+            format = "tokenizer.json" if is_file else "llmcore"
+        return write_tokenizer_file(self._pipeline.spec, file, format=format)
 
     def encode(
         self,
@@ -109,26 +141,31 @@ class Tokenizer:
 
         Args:
             text: `str`, or `bytes` of any content.
-            add_special_tokens: Add what the file's post-processor adds; byte-level BPE adds none.
+            add_special_tokens: Add what the tokenizer's post-processor puts around a text.
             allowed_special: Special tokens to recognise in the text: "none", "all" or their texts.
 
         Raises:
             ConfigError: `allowed_special` names an unknown token.
             DataError: a `str` with a lone surrogate, which no UTF-8 can hold.
         """
-        return self._encoder.encode(text, self._allowed(allowed_special))
+        return self._pipeline.encode(text, self._allowed(allowed_special), add_special_tokens)
 
     def encode_array(
-        self, text: str | bytes, *, allowed_special: AllowedSpecial = "none"
+        self,
+        text: str | bytes,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: AllowedSpecial = "none",
     ) -> npt.NDArray[np.uint32]:
         """`encode` into an array, without a Python object per id."""
-        return self._encoder.encode_array(text, self._allowed(allowed_special))
+        return self._pipeline.encode_array(text, self._allowed(allowed_special), add_special_tokens)
 
     def encode_batch(
         self,
         texts: Iterable[str | bytes],
         num_threads: int | None = None,
         *,
+        add_special_tokens: bool = False,
         allowed_special: AllowedSpecial = "none",
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """Ids of many texts, laid end to end; text i is `ids[offsets[i]:offsets[i + 1]]`.
@@ -136,25 +173,79 @@ class Tokenizer:
         Args:
             texts: Texts; large ones are shared among the threads too.
             num_threads: None takes every processor of the process.
+            add_special_tokens: As in `encode`, around each text.
             allowed_special: As in `encode`.
         """
         items = texts if isinstance(texts, list) else list(texts)
         threads = default_num_threads() if num_threads is None else num_threads
         if threads < 1:
             raise ConfigError(f"encode_batch: num_threads must be at least 1, got {threads}")
-        return self._encoder.encode_batch(items, self._allowed(allowed_special), threads)
+        allowed = self._allowed(allowed_special)
+        return self._pipeline.encode_batch(items, allowed, add_special_tokens, threads)
 
     def encode_with_offsets(
-        self, text: str | bytes, *, allowed_special: AllowedSpecial = "none"
+        self,
+        text: str | bytes,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: AllowedSpecial = "none",
+        unit: str = "char",
     ) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids, and for each the characters [start, end) that own its bytes.
+        """Ids, and for each the part [start, end) of the text that it stands for.
 
-        Tokens that share a character all report it. For `bytes`, every byte that starts a
-        character or stands alone counts as one.
+        Positions are of the text as given, whatever the normaliser made of it. Tokens that share a
+        character all report it; a token that stands for nothing in the text has an empty span.
+
+        Args:
+            text: As in `encode`.
+            add_special_tokens: As in `encode`.
+            allowed_special: As in `encode`.
+            unit: "char" counts characters (in `bytes`, every byte that starts a character or
+                stands alone), "byte" counts bytes of UTF-8.
+
+        Raises:
+            ConfigError: `unit` is neither.
         """
-        ids, spans = self._encoder.encode_with_offsets(text, self._allowed(allowed_special))
+        if unit not in ("char", "byte"):
+            raise ConfigError(f"encode_with_offsets: unit must be 'char' or 'byte', got {unit!r}")
+        allowed = self._allowed(allowed_special)
+        ids, spans = self._pipeline.encode_with_offsets(
+            text, allowed, add_special_tokens, unit == "byte"
+        )
         flat = spans.tolist()
         return ids.tolist(), list(zip(flat[::2], flat[1::2], strict=True))
+
+    def sample(self, text: str | bytes, alpha: float, seed: int) -> list[int]:
+        """Return the ids of one random segmentation; equal seeds give equal ones.
+
+        Args:
+            text: As in `encode`.
+            alpha: BPE: the probability in [0, 1] with which each merge is left out
+                (BPE-dropout). Unigram: the exponent of a segmentation's probability, >= 0; the
+                smaller, the flatter.
+            seed: In [0, 2^64).
+
+        Raises:
+            ConfigError: WordPiece, which has no such choice; or an argument is out of range.
+
+        Source: Provilkov et al. 2020, arXiv:1910.13267; Kudo 2018, arXiv:1804.10959.
+        """
+        most = 1.0 if self.algorithm == "bpe" else float("inf")
+        if not 0.0 <= alpha <= most or alpha == float("inf"):
+            raise ConfigError(f"sample: alpha must be in [0, {most:g}], got {alpha}")
+        if not 0 <= seed < 2**64:
+            raise ConfigError(f"sample: seed must be in [0, 2^64), got {seed}")
+        return self._pipeline.sample(text, self._allow_none, alpha, seed)
+
+    def nbest(self, text: str | bytes, count: int) -> list[tuple[list[int], float]]:
+        """Return the `count` most likely segmentations with their log-probabilities, best first.
+
+        Raises:
+            ConfigError: the model is not Unigram, or `count` is not in [1, 1024].
+        """
+        if not 1 <= count <= 1024:
+            raise ConfigError(f"nbest: count must be in [1, 1024], got {count}")
+        return [(ids, score) for score, ids in self._pipeline.nbest(text, count)]
 
     def decode(
         self, ids: Sequence[int] | npt.NDArray[Any], *, skip_special_tokens: bool = False
@@ -164,27 +255,29 @@ class Tokenizer:
         Raises:
             DataError: an id outside the vocabulary.
         """
-        if skip_special_tokens:
-            special = set(self._special.values())
-            ids = [int(i) for i in ids if int(i) not in special]
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+        return self._token_bytes.decode(self._id_array(ids), skip_special_tokens)
 
     def decode_bytes(self, ids: Sequence[int] | npt.NDArray[Any]) -> bytes:
-        """Bytes of the ids: `decode_bytes(encode(x))` is x, for every x.
+        """Bytes of the ids. For byte-level BPE, `decode_bytes(encode(x))` is x, for every x.
 
         Raises:
             DataError: an id outside the vocabulary.
         """
-        return self._encoder.decode_bytes(self._id_array(ids))
+        return self._token_bytes.decode_bytes(self._id_array(ids), False)
 
-    def stream_decoder(self) -> StreamDecoder:
+    def stream_decoder(self, *, skip_special_tokens: bool = False) -> StreamDecoder:
         """A decoder that takes one id at a time and gives whole characters."""
-        return StreamDecoder(self.id_to_bytes)
+        return StreamDecoder(self._token_bytes.stream(skip_special_tokens))
+
+    @property
+    def algorithm(self) -> str:
+        """ "bpe", "wordpiece" or "unigram"."""
+        return self._pipeline.kind
 
     @property
     def vocab_size(self) -> int:
         """Number of ids, special tokens included."""
-        return self._encoder.size
+        return self._pipeline.size
 
     @property
     def special_tokens(self) -> dict[str, int]:
@@ -193,17 +286,27 @@ class Tokenizer:
 
     def token_to_id(self, token: str) -> int | None:
         """Id of a token as the file spells it (byte alphabet; special tokens as they are)."""
-        return self._encoder.find_text(token)
+        return self._pipeline.find_text(token)
 
-    def id_to_bytes(self, token_id: int) -> bytes:
-        """The bytes that an id stands for.
+    def id_to_token(self, token_id: int) -> str:
+        """Text of an id as the file spells it; empty where the id has no token.
 
         Raises:
             DataError: an id outside the vocabulary.
         """
         if not 0 <= token_id <= _MAX_ID:
             raise self._bad_id(token_id)
-        return self._encoder.token_bytes(token_id)
+        return self._pipeline.token_text(token_id)
+
+    def id_to_bytes(self, token_id: int) -> bytes:
+        """The bytes that an id adds to a text, behind other tokens.
+
+        Raises:
+            DataError: an id outside the vocabulary.
+        """
+        if not 0 <= token_id < self.vocab_size:
+            raise self._bad_id(token_id)
+        return self._token_bytes.middle(token_id)
 
     def _allowed(self, allowed_special: AllowedSpecial) -> list[bool]:
         """One flag per added token: whether it is looked for in the text."""
@@ -218,7 +321,7 @@ class Tokenizer:
                 f"encode: allowed_special must name special tokens, got {unknown[0]!r}"
             )
         else:
-            return [not t.special or t.content in allowed_special for t in self._added]
+            return [not special or text in allowed_special for text, special in self._added]
         raise ConfigError(
             f"encode: allowed_special must be 'none', 'all' or a set, got {allowed_special!r}"
         )
@@ -238,19 +341,3 @@ class Tokenizer:
 
     def _bad_id(self, token_id: int) -> DataError:
         return DataError(f"decode: ids must be in [0, {self.vocab_size}), got {token_id}")
-
-
-def _replace_file(file: Path, text: str) -> None:
-    """Write beside the file, flush to the disk, then rename over it."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as temporary:
-        try:
-            temporary.write(text)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-            os.chmod(temporary.name, 0o644)
-            os.replace(temporary.name, file)
-        except BaseException:
-            os.unlink(temporary.name)
-            raise
