@@ -1,5 +1,5 @@
 // Extended grapheme clusters (UAX #29), as far as clusters of up to five bytes depend on it: pairs
-// of regional indicators, eight bytes, are not joined.
+// of regional indicators and Indic conjuncts (GB9c, GB12), all of them longer, are not joined.
 #pragma once
 
 #include "tokenizer/normalize/char_data.h"
