@@ -1,5 +1,5 @@
-// Extended grapheme clusters (UAX #29), as far as clusters of up to five bytes depend on it: pairs
-// of regional indicators and Indic conjuncts (GB9c, GB12), all of them longer, are not joined.
+// Extended grapheme clusters (UAX #29) without pairs of regional indicators, which no cluster of up
+// to five bytes depends on, and without GB9c: a conjunct's last consonant starts a cluster here.
 #pragma once
 
 #include "tokenizer/normalize/char_data.h"
