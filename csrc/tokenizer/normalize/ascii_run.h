@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tokenizer/normalize/chunk_writer.h"
 #include "tokenizer/text/aligned_text.h"
 
 namespace llmcore::tokenizer {
@@ -27,13 +28,13 @@ using AsciiMap = std::array<std::uint8_t, 128>;
 inline constexpr std::uint8_t kNothing = 0x80;
 
 // Writes ASCII bytes [begin, end) of `from` through `map`.
-inline void write_mapped(const AlignedText& from, AlignedText& to, std::size_t begin,
+inline void write_mapped(const AlignedText& from, ChunkWriter& out, std::size_t begin,
                          std::size_t end, const AsciiMap& map) {
   const std::uint8_t* text = from.text().data();
   if (from.tracks()) {
     for (std::size_t i = begin; i < end; ++i) {
       const auto c = static_cast<char>(map[text[i]]);
-      if (map[text[i]] != kNothing) to.write({&c, 1}, from.origin(i));
+      if (map[text[i]] != kNothing) out.write({&c, 1}, from.origin(i));
     }
     return;
   }
@@ -46,7 +47,7 @@ inline void write_mapped(const AlignedText& from, AlignedText& to, std::size_t b
       chunk[used] = static_cast<char>(c);
       used += c != kNothing;
     }
-    to.write({chunk, used}, {});
+    out.write({chunk, used}, {});
   }
 }
 

@@ -30,8 +30,7 @@ class Bert final : public Normalizer {
 
   void apply(const AlignedText& from, AlignedText& to) const override {
     const Text text = from.text();
-    Pass pass{from, to, {}, SegmentNormalizer({})};
-    to.start_like(from);
+    Pass pass{from, ChunkWriter(from, to), {}, SegmentNormalizer({})};
     for (std::size_t at = 0; at < text.size();) {
       if (text[at] < 0x80) {
         const std::size_t end = ascii_end(text, at);
@@ -43,19 +42,20 @@ class Bert final : public Normalizer {
       const unsigned length = decode_utf8(text.data() + at, text.data() + text.size(), c);
       if (length == 0) {
         flush(pass);
-        to.keep(from, at, at + 1);
+        pass.out.keep(at, at + 1);
       } else {
-        take(pass, c, from.tracks() ? from.origin(at) : Origin{});
+        take(pass, c, pass.out.origin(at));
       }
       at += length == 0 ? 1 : length;
     }
     flush(pass);
+    pass.out.flush();
   }
 
  private:
   struct Pass {
     const AlignedText& from;
-    AlignedText& to;
+    ChunkWriter out;
     std::string bytes;
     SegmentNormalizer segment;  // characters that wait for what combines with them
   };
@@ -73,7 +73,7 @@ class Bert final : public Normalizer {
     while (begin < end && ascii_[text[begin]] == kNothing) ++begin;
     if (begin == end) return;
     flush(pass);
-    write_mapped(pass.from, pass.to, begin, end, ascii_);
+    write_mapped(pass.from, pass.out, begin, end, ascii_);
   }
 
   void take(Pass& pass, std::uint32_t c, Origin origin) const {
@@ -115,7 +115,7 @@ class Bert final : public Normalizer {
     } else {
       append_utf8(pass.bytes, options_.lowercase ? lower_case(c) : c);
     }
-    pass.to.write(pass.bytes, origin);
+    pass.out.write(pass.bytes, origin);
   }
 
   BertOptions options_;

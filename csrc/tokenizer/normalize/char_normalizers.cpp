@@ -101,24 +101,30 @@ class StripAccents final : public Normalizer {
   }
 };
 
-// Each byte as its printable stand-in.
+constexpr std::array<char, 512> make_stand_ins() {
+  std::array<char, 512> pairs{};
+  for (unsigned b = 0; b < 256; ++b) {
+    pairs[2 * b] = static_cast<char>(0xC0 | kByteChars[b] >> 6);
+    pairs[2 * b + 1] = static_cast<char>(0x80 | (kByteChars[b] & 0x3F));
+  }
+  return pairs;
+}
+
+// Each byte as its printable stand-in, which has two bytes wherever it differs.
 class ByteLevel final : public Normalizer {
  public:
   void apply(const AlignedText& from, AlignedText& to) const override {
+    static constexpr std::array<char, 512> kStandIns = make_stand_ins();
     const Text text = from.text();
-    to.start_like(from);
-    std::size_t kept = 0;
-    std::string stand_in;
+    SpanWriter writer(from, to);
     for (std::size_t i = 0; i < text.size(); ++i) {
-      if (kByteChars[text[i]] == text[i] && text[i] < 0x80) continue;
-      to.keep(from, kept, i);
-      stand_in.clear();
-      append_utf8(stand_in, kByteChars[text[i]]);
-      to.write(stand_in, from.tracks() ? from.origin(i) : Origin{});
-      kept = i + 1;
+      if (!stays(text[i])) writer.replace(i, i + 1, {&kStandIns[2 * text[i]], 2});
     }
-    to.keep(from, kept, text.size());
+    writer.finish();
   }
+
+ private:
+  static bool stays(std::uint8_t b) { return b > 0x20 && b < 0x7F; }
 };
 
 }  // namespace

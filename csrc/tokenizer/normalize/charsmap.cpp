@@ -101,8 +101,8 @@ Charsmap::Match Charsmap::find(Text text, std::size_t at, bool longest) const {
 }
 
 void Charsmap::index_characters() {
-  starts_.assign(0x10000 / 64, 0);
-  rewrites_.assign(0x10000 / 64, 0);
+  for (Bits* bits : {&starts_, &rewrites_, &continues_}) bits->assign(0x10000 / 64, 0);
+  std::size_t num_steps = 0;
   std::string bytes;
   for (std::uint32_t c = 0; c < 0x10000; ++c) {
     bytes.clear();
@@ -113,16 +113,41 @@ void Charsmap::index_characters() {
       alive = step(node, static_cast<std::uint8_t>(bytes[i]), ends);
       rewrites |= alive && ends;
     }
-    if (alive || rewrites) starts_[c >> 6] |= std::uint64_t{1} << (c & 63);
-    if (rewrites) rewrites_[c >> 6] |= std::uint64_t{1} << (c & 63);
+    if (alive || rewrites) set(starts_, c);
+    if (rewrites) set(rewrites_, c);
+    if (alive) index_second_characters(node, num_steps);
     if (c >= 128) continue;
     ascii_starts_[c] = rewrites;
     for (std::uint8_t b = 1; alive && b < 128; ++b) {
       std::size_t next = node;
-      bool unused = false;
-      if (step(next, b, unused)) ascii_starts_[c] = true;
+      if (step(next, b, ends)) ascii_starts_[c] = true;
     }
   }
+}
+
+// Marks what may follow the character that leads to `node`. A trie with too many ways on, which no
+// real one has, is taken to allow all.
+void Charsmap::index_second_characters(std::size_t node, std::size_t& num_steps) {
+  constexpr std::size_t kMostSteps = 4'000'000;
+  if (num_steps > kMostSteps) return;
+  bool ends = false;
+  for (unsigned b = 1; b < 256; ++b) {
+    std::size_t next = node;
+    ++num_steps;
+    if (!step(next, static_cast<std::uint8_t>(b), ends)) continue;
+    if (b < 0x80 || ends) {
+      for (unsigned second = 0; second < (b < 0x80 ? 1 : 256); ++second) {
+        set(continues_, b << 8 | second);
+      }
+      continue;
+    }
+    for (unsigned second = 0x80; second < 0xC0; ++second) {
+      std::size_t last = next;
+      ++num_steps;
+      if (step(last, static_cast<std::uint8_t>(second), ends)) set(continues_, b << 8 | second);
+    }
+  }
+  if (num_steps > kMostSteps) continues_.assign(continues_.size(), ~std::uint64_t{0});
 }
 
 }  // namespace llmcore::tokenizer

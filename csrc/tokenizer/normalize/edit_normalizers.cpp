@@ -76,7 +76,7 @@ class Replace final : public Normalizer {
     for (std::size_t at = 0; (at = find(from.view(), at)) != std::string_view::npos;) {
       const std::size_t end = at + pattern_.size();
       writer.replace(at, end, content_, end - 1);
-      check_growth(to.size(), from.size());
+      check_growth(writer.size(), from.size());
       at = end;
     }
     writer.finish();

@@ -1,5 +1,5 @@
-// Extended grapheme clusters (UAX #29), as far as clusters of up to five bytes depend on it: pairs
-// of regional indicators, eight bytes, are not joined.
+// Extended grapheme clusters (UAX #29) without pairs of regional indicators, which no cluster of up
+// to five bytes depends on, and without GB9c: a conjunct's last consonant starts a cluster here.
 #pragma once
 
 #include "tokenizer/normalize/char_data.h"
@@ -16,13 +16,10 @@ struct GraphemeChar {
 };
 
 inline GraphemeChar read_grapheme_char(Text text, std::size_t at) {
-  GraphemeChar read;
-  const unsigned length = decode_utf8(text.data() + at, text.data() + text.size(), read.c);
-  if (length == 0) return read;
-  read.length = length;
-  read.is_valid = true;
-  read.kind = static_cast<GraphemeClass>(char_record(read.c).grapheme_class);
-  return read;
+  std::uint32_t c = 0;
+  const unsigned length = decode_utf8(text.data() + at, text.data() + text.size(), c);
+  if (length == 0) return {};
+  return {c, length, true, static_cast<GraphemeClass>(char_record(c).grapheme_class)};
 }
 
 // Whether two neighbours are in one cluster; `after_pictograph`: a pictograph, joiners and a

@@ -87,14 +87,15 @@ class NormalFormNormalizer final : public Normalizer {
   void apply(const AlignedText& from, AlignedText& to) const override {
     const Text text = from.text();
     SegmentNormalizer segment(form_);
-    to.start_like(from);
+    ChunkWriter out(from, to);
     std::size_t kept = 0;
     while (kept < text.size()) {
       const auto [begin, end] = next_segment(text, kept);
-      to.keep(from, kept, begin);
-      if (begin < end) rewrite(from, to, begin, end, segment);
+      if (kept < begin) out.keep(kept, begin);
+      if (begin < end) rewrite(from, out, begin, end, segment);
       kept = end;
     }
+    out.flush();
   }
 
  private:
@@ -149,19 +150,19 @@ class NormalFormNormalizer final : public Normalizer {
     return at;
   }
 
-  static void rewrite(const AlignedText& from, AlignedText& to, std::size_t begin, std::size_t end,
+  static void rewrite(const AlignedText& from, ChunkWriter& out, std::size_t begin, std::size_t end,
                       SegmentNormalizer& segment) {
     const std::uint8_t* text = from.text().data();
     segment.clear();
     for (const std::uint8_t* p = text + begin; p < text + end;) {
       const auto at = static_cast<std::size_t>(p - text);
-      segment.add(next_char(p, text + end), from.tracks() ? from.origin(at) : Origin{});
+      segment.add(next_char(p, text + end), out.origin(at));
     }
     std::string bytes;
-    for (const AlignedChar& out : segment.finish()) {
+    for (const AlignedChar& result : segment.finish()) {
       bytes.clear();
-      append_utf8(bytes, out.c);
-      to.write(bytes, out.origin);
+      append_utf8(bytes, result.c);
+      out.write(bytes, result.origin);
     }
   }
 

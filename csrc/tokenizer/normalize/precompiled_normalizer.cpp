@@ -89,6 +89,11 @@ class Precompiled final : public Normalizer {
         at = plain;
         continue;
       }
+      if (const std::size_t end = lone_char_end(text, at); end > at) {
+        pass.last = at;
+        at = end;
+        continue;
+      }
       const Grapheme cluster = read_grapheme(text, at);
       const Text bytes = text.first(cluster.end);
       if (cluster.end - at < 6) {
@@ -123,6 +128,21 @@ class Precompiled final : public Normalizer {
     const std::size_t begin = at;
     while (at < text.size() && text[at] < 0x80 && passes_[text[at]]) ++at;
     return at > begin && at < text.size() && text[at] >= 0x80 ? at - 1 : at;
+  }
+
+  // End of the character at `at` if it stays and is a cluster by itself, or `at`.
+  std::size_t lone_char_end(Text text, std::size_t at) const {
+    const std::uint8_t* const stop = text.data() + text.size();
+    std::uint32_t c = 0;
+    const unsigned length = decode_utf8(text.data() + at, stop, c);
+    const auto other = static_cast<std::uint8_t>(GraphemeClass::kOther);
+    if (length == 0 || charsmap_.may_rewrite(c) || char_record(c).grapheme_class != other)
+      return at;
+    const std::size_t end = at + length;
+    if (end == text.size() || text[end] < 0x80) return end;
+    if (decode_utf8(text.data() + end, stop, c) == 0) return end;
+    const auto joiner = static_cast<std::uint8_t>(GraphemeClass::kJoiner);
+    return char_record(c).grapheme_class == joiner ? at : end;
   }
 
   // Replaces [begin, end) of the text by the rule for its shortest prefix, if there is one.

@@ -1,5 +1,9 @@
 // SentencePiece's own normalizer: the longest rule at each place, then white space.
 #include <algorithm>
+#include <bit>
+#include <cstring>
+#include <functional>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 
@@ -10,6 +14,35 @@
 
 namespace llmcore::tokenizer {
 namespace {
+
+// A string that grows without being cleared first.
+class Buffer {
+ public:
+  // Room for `count` more bytes, and then for as many as the text still has.
+  char* room(std::size_t count, std::size_t more) {
+    if (size_ + count > capacity_) grow(count + more);
+    return data_.get() + size_;
+  }
+  void advance(std::size_t count) { size_ += count; }
+  void append(std::string_view bytes, std::size_t more) {
+    if (bytes.empty()) return;
+    std::memcpy(room(bytes.size(), more), bytes.data(), bytes.size());
+    size_ += bytes.size();
+  }
+  void resize(std::size_t size) { size_ = size; }
+  std::size_t size() const { return size_; }
+  std::string_view view() const { return {data_.get(), size_}; }
+
+ private:
+  void grow(std::size_t count) {
+    capacity_ = size_ + size_ / 2 + count + count / 4 + 64;
+    auto data = std::make_unique_for_overwrite<char[]>(capacity_);
+    if (size_ > 0) std::memcpy(data.get(), data_.get(), size_);
+    data_ = std::move(data);
+  }
+  std::unique_ptr<char[]> data_;
+  std::size_t size_ = 0, capacity_ = 0;
+};
 
 constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 
@@ -63,6 +96,7 @@ class SentencePiece final : public Normalizer {
       const auto byte = static_cast<std::uint8_t>(b);
       plain_[b] = !charsmap_.may_start_in_ascii(byte) && !symbols_.may_start(byte);
     }
+    printable_is_plain_ = std::all_of(&plain_[0x21], &plain_[0x7F], std::identity{});
     space_is_plain_ = plain_[' '];
     plain_[' '] = false;
   }
@@ -77,7 +111,6 @@ class SentencePiece final : public Normalizer {
       pass.at += prefix.length;
     }
     if (pass.at == pass.text.size()) return;
-    pass.out.reserve(pass.text.size() + pass.text.size() / 4 + 16);
     const bool is_suffix = options_.treat_whitespace_as_suffix;
     if (!is_suffix && options_.add_dummy_prefix) write(pass, space_);
     write_all(pass);
@@ -87,10 +120,12 @@ class SentencePiece final : public Normalizer {
   }
 
  private:
+  static constexpr std::size_t kBlock = 1024;
+
   struct Pass {
     const AlignedText& from;
     Text text;
-    std::string out;
+    Buffer out;
     std::vector<std::uint32_t> sources;  // byte of the text for each byte of `out`, where tracked
     std::size_t at = 0;
   };
@@ -102,7 +137,7 @@ class SentencePiece final : public Normalizer {
     }
     std::uint32_t c = 0;
     const unsigned length = decode_utf8(text.data() + at, text.data() + text.size(), c);
-    if (length == 0 || charsmap_.may_start(c)) {
+    if (length == 0 || charsmap_.may_match(text, at, c, length)) {
       const Charsmap::Match match = charsmap_.longest(text, at);
       if (match.length != 0) return match;
     }
@@ -113,17 +148,7 @@ class SentencePiece final : public Normalizer {
   void write_all(Pass& pass) const {
     bool after_space = options_.remove_extra_whitespaces;
     while (pass.at < pass.text.size()) {
-      if (const std::size_t end = plain_end(pass.text, pass.at); end > pass.at) {
-        keep(pass, end);
-        after_space = false;
-        continue;
-      }
-      if (space_is_plain_ && pass.text[pass.at] == ' ' && !is_before_wide(pass.text, pass.at)) {
-        if (!after_space) write(pass, space_);
-        after_space = options_.remove_extra_whitespaces;
-        ++pass.at;
-        continue;
-      }
+      if (!pass.from.tracks() && copy_plain(pass, after_space)) continue;
       Charsmap::Match prefix = read_prefix(pass.text, pass.at);
       while (after_space && prefix.output.starts_with(' ')) prefix.output.remove_prefix(1);
       if (!prefix.output.empty()) {
@@ -135,26 +160,80 @@ class SentencePiece final : public Normalizer {
     }
   }
 
-  static bool is_before_wide(Text text, std::size_t at) {
-    return at + 1 < text.size() && text[at + 1] >= 0x80;
+  // Copies characters that no rule touches, and plain spaces, where no one asks for origins; false
+  // if the first is none of these.
+  bool copy_plain(Pass& pass, bool& after_space) const {
+    const std::size_t begin = pass.at;
+    bool goes_on = true;
+    while (goes_on && pass.at < pass.text.size()) {
+      const std::size_t size = std::min(kBlock, pass.text.size() - pass.at);
+      char* out = pass.out.room(4 * kBlock, pass.text.size() - pass.at);
+      const std::size_t stop = pass.at + size;
+      pass.out.advance(copy_block(pass.text, pass.at, stop, out, after_space));
+      goes_on = pass.at >= stop;
+    }
+    return pass.at > begin;
   }
-  // End of the ASCII from `at` on that stays and is no space. A rule may take an ASCII character
-  // with a wide one behind it.
-  std::size_t plain_end(Text text, std::size_t at) const {
-    const std::size_t begin = at;
-    while (at < text.size() && text[at] < 0x80 && plain_[text[at]]) ++at;
-    return at > begin && at < text.size() && text[at] >= 0x80 ? at - 1 : at;
+  // How many of the 8 bytes at `p` are printable, no space and not before a wide character. A
+  // carry or borrow only reaches bytes behind the first that is none of these.
+  static unsigned printable_run(const std::uint8_t* p) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    std::uint64_t word = 0;
+    for (unsigned i = 0; i < 8; ++i) word |= std::uint64_t{p[i]} << (8 * i);
+    const std::uint64_t others = ((word - 0x21 * kOnes) | (word + kOnes) | word) & (0x80 * kOnes);
+    if (others == 0) return 7;
+    const auto run = static_cast<unsigned>(std::countr_zero(others)) / 8;
+    return run > 0 && p[run] >= 0x80 ? run - 1 : run;
+  }
+  // The same from `at`, which it moves, until `stop` is reached. Returns the bytes written.
+  std::size_t copy_block(Text text, std::size_t& at, std::size_t stop, char* const out,
+                         bool& after_space) const {
+    const std::uint8_t *p = text.data() + at, *const end = text.data() + text.size();
+    const std::uint8_t* const last = text.data() + stop;
+    char* next = out;
+    bool drops_space = after_space;
+    while (p < last) {
+      if (printable_is_plain_ && last - p >= 8) {
+        std::memcpy(next, p, 8);
+        const unsigned run = printable_run(p);
+        if (run > 0) drops_space = false;
+        next += run;
+        p += run;
+        if (run == 7) continue;
+      }
+      const std::uint8_t b = *p;
+      std::uint32_t c = b;
+      unsigned length = 1;
+      if (b >= 0x80) {
+        length = decode_utf8(p, end, c);
+        if (length == 0 || symbols_.may_start(b) || may_match(text, p, c, length)) break;
+        std::memcpy(next, p, length);
+      } else {
+        const bool is_space = b == ' ' && space_is_plain_;
+        if (!plain_[b] && !is_space) break;
+        if (p + 1 < end && p[1] >= 0x80 && may_match(text, p, c, 1)) break;
+        *next = static_cast<char>(b);
+        if (is_space) {
+          if (!drops_space) next = std::copy(space_.begin(), space_.end(), next);
+          drops_space = options_.remove_extra_whitespaces;
+          ++p;
+          continue;
+        }
+      }
+      drops_space = false;
+      next += length;
+      p += length;
+    }
+    after_space = drops_space;
+    at = static_cast<std::size_t>(p - text.data());
+    return static_cast<std::size_t>(next - out);
+  }
+  bool may_match(Text text, const std::uint8_t* p, std::uint32_t c, unsigned length) const {
+    return charsmap_.may_match(text, static_cast<std::size_t>(p - text.data()), c, length);
   }
 
-  void keep(Pass& pass, std::size_t end) const {
-    pass.out.append(as_view(pass.text.subspan(pass.at, end - pass.at)));
-    for (; pass.at < end && pass.from.tracks(); ++pass.at) {
-      pass.sources.push_back(static_cast<std::uint32_t>(pass.at));
-    }
-    pass.at = end;
-  }
   void write(Pass& pass, std::string_view bytes) const {
-    pass.out.append(bytes);
+    pass.out.append(bytes, pass.text.size() - pass.at);
     if (pass.from.tracks()) {
       pass.sources.insert(pass.sources.end(), bytes.size(), static_cast<std::uint32_t>(pass.at));
     }
@@ -168,7 +247,7 @@ class SentencePiece final : public Normalizer {
     }
   }
   void drop_trailing(Pass& pass) const {
-    while (std::string_view(pass.out).ends_with(space_)) {
+    while (pass.out.view().ends_with(space_)) {
       pass.out.resize(pass.out.size() - space_.size());
       if (!pass.from.tracks()) continue;
       pass.at = pass.sources[pass.out.size()];
@@ -177,14 +256,14 @@ class SentencePiece final : public Normalizer {
   }
 
   static void deliver(Pass& pass, AlignedText& to) {
-    if (!pass.from.tracks()) return to.write(pass.out, {});
+    if (!pass.from.tracks()) return to.write(pass.out.view(), {});
     const auto origin_at = [&](std::size_t at) {
       const bool is_end = at == pass.text.size();
       return is_end ? pass.from.origin(at - 1).end : pass.from.origin(at).begin;
     };
     for (std::size_t i = 0; i < pass.out.size(); ++i) {
       const std::size_t next = i + 1 < pass.out.size() ? pass.sources[i + 1] : pass.at;
-      to.write({pass.out.data() + i, 1}, {origin_at(pass.sources[i]), origin_at(next)});
+      to.write(pass.out.view().substr(i, 1), {origin_at(pass.sources[i]), origin_at(next)});
     }
   }
 
@@ -193,7 +272,7 @@ class SentencePiece final : public Normalizer {
   std::string_view space_;
   SymbolTrie symbols_;
   std::array<bool, 128> plain_{};
-  bool space_is_plain_ = false;
+  bool space_is_plain_ = false, printable_is_plain_ = false;
 };
 
 }  // namespace

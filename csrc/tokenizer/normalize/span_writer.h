@@ -21,14 +21,12 @@ inline void check_growth(std::size_t size, std::size_t input_size) {
 
 class SpanWriter {
  public:
-  SpanWriter(const AlignedText& from, AlignedText& to) : from_(from), to_(to) {
-    to.start_like(from);
-  }
+  SpanWriter(const AlignedText& from, AlignedText& to) : from_(from), out_(from, to) {}
 
   // Bytes [begin, end) become `bytes`, which came from where byte `origin` did.
   void replace(std::size_t begin, std::size_t end, std::string_view bytes, std::size_t origin) {
-    to_.keep(from_, kept_, begin);
-    if (!bytes.empty()) to_.write(bytes, from_.tracks() ? from_.origin(origin) : Origin{});
+    if (kept_ < begin) out_.keep(kept_, begin);
+    if (!bytes.empty()) out_.write(bytes, out_.origin(origin));
     kept_ = end;
   }
   void replace(std::size_t begin, std::size_t end, std::string_view bytes) {
@@ -37,16 +35,20 @@ class SpanWriter {
   void drop(std::size_t begin, std::size_t end) { replace(begin, end, {}, begin); }
   // ASCII bytes [begin, end), each through `map`.
   void map(std::size_t begin, std::size_t end, const AsciiMap& map) {
-    to_.keep(from_, kept_, begin);
-    write_mapped(from_, to_, begin, end, map);
+    if (kept_ < begin) out_.keep(kept_, begin);
+    write_mapped(from_, out_, begin, end, map);
     kept_ = end;
   }
+  std::size_t size() const { return out_.size(); }
   // Copies the rest. No more changes after it.
-  void finish() { to_.keep(from_, kept_, from_.size()); }
+  void finish() {
+    if (kept_ < from_.size()) out_.keep(kept_, from_.size());
+    out_.flush();
+  }
 
  private:
   const AlignedText& from_;
-  AlignedText& to_;
+  ChunkWriter out_;
   std::size_t kept_ = 0;
 };
 
