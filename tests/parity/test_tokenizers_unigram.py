@@ -156,7 +156,9 @@ def test_nbest_scores(real: tuple[_bindings.Unigram, Any]) -> None:
         assert sorted(sure) == sorted(their_ids[: len(sure)])
 
 
-def build_tokenizers(vocab: list[tuple[str, float]], unk_id: int | None, byte_fallback: bool) -> Any:
+def build_tokenizers(
+    vocab: list[tuple[str, float]], unk_id: int | None, byte_fallback: bool
+) -> Any:
     return hf.Tokenizer(hf.models.Unigram(vocab, unk_id, byte_fallback))
 
 

@@ -2,6 +2,7 @@
 // path per byte. Source: Kudo 2018, arXiv:1804.10959.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -36,6 +37,12 @@ struct UnigramRules {
   // user-defined, <0xAB> bytes where there is byte fallback.
   std::vector<PieceType> types;
 };
+
+inline constexpr std::array<std::uint8_t, 3> kSpaceMark = {0xE2, 0x96, 0x81};  // U+2581
+
+inline bool is_space_mark(const std::uint8_t* p, const std::uint8_t* end) {
+  return end - p >= 3 && std::equal(kSpaceMark.begin(), kSpaceMark.end(), p);
+}
 
 class UnigramModel final : public Model {
  public:
