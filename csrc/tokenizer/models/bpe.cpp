@@ -20,9 +20,9 @@ class ByteBpe : public Bpe {
            std::vector<std::uint32_t>* ends) const override {
     std::uint32_t* out = ids.room(piece.size());
     const std::size_t count =
-        rng == nullptr ? model_.encode_piece(piece.data(), piece.size(), out, scratch.merge)
-                       : model_.sample_piece(piece.data(), piece.size(), dropout, out, *rng,
-                                             scratch.merge);
+        rng == nullptr
+            ? model_.encode_piece(piece.data(), piece.size(), out, scratch.merge)
+            : model_.sample_piece(piece.data(), piece.size(), dropout, out, *rng, scratch.merge);
     ids.advance(count);
     if (ends == nullptr) return;
     std::uint32_t at = 0;
@@ -76,7 +76,9 @@ Bpe::Bpe(double dropout) : dropout_(dropout) {
   throw DataError("tokenizer: model.dropout must be in [0, 1], got " + std::to_string(dropout));
 }
 
-std::unique_ptr<ModelScratch> Bpe::make_scratch() const { return std::make_unique<BpeScratch>(); }
+std::unique_ptr<ModelScratch> Bpe::make_scratch() const {
+  return std::make_unique<BpeScratch>();
+}
 
 void Bpe::encode(Text piece, ModelScratch& scratch, IdBuffer& ids,
                  std::vector<std::uint32_t>* ends) const {
