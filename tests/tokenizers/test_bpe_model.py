@@ -54,6 +54,12 @@ def test_a_token_that_no_merge_reaches() -> None:
     assert ids(looking_up, "abcd") == [97, 98, 99, 100]
 
 
+def test_a_token_that_spells_no_bytes_is_never_found() -> None:
+    tokens = [bytes_to_text(bytes([b])).encode() for b in range(256)] + ["日".encode()]
+    model = BpeDoor.build(tokens, [], [], {"byte_chars": True, "ignore_merges": True})
+    assert ids(model, "日") == list("日".encode())
+
+
 def test_unknown_characters() -> None:
     assert ids(build("<unk> a b", unk_token="<unk>"), "azzb") == [1, 0, 0, 2]
     fusing = build("<unk> a b", unk_token="<unk>", fuse_unk=True)

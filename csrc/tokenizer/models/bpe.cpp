@@ -1,7 +1,5 @@
 #include "tokenizer/models/bpe.h"
 
-#include <unordered_map>
-
 #include "tokenizer/errors.h"
 #include "tokenizer/models/bpe_chars.h"
 #include "tokenizer/models/bpe_model.h"
@@ -34,12 +32,6 @@ class ByteBpe : public Bpe {
   BpeModel model_;
 };
 
-bool spells_byte(std::string_view text) {
-  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return text.size() == 6 && text.substr(0, 3) == "<0x" && is_hex(text[3]) && is_hex(text[4]) &&
-         text[5] == '>';
-}
-
 std::vector<PieceKind> kinds_of(const TokenizerSpec& spec) {
   const JsonDocument extra(spec.extra, "extra");
   std::vector<PieceKind> kinds(spec.tokens.size(), PieceKind::kNormal);
@@ -56,7 +48,7 @@ std::vector<PieceKind> kinds_of(const TokenizerSpec& spec) {
     return kinds;
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    if (spec.bpe.byte_fallback && spells_byte(spec.tokens[i])) kinds[i] = PieceKind::kByte;
+    if (spec.bpe.byte_fallback && byte_of_piece(spec.tokens[i]) >= 0) kinds[i] = PieceKind::kByte;
     if (spec.tokens[i].empty()) kinds[i] = PieceKind::kControl;
   }
   for (const AddedTokenSpec& token : spec.added) {

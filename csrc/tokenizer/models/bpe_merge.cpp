@@ -55,6 +55,26 @@ void MergeRules::add(Merge merge, bool tied) {
   merged_.push_back(merge.merged);
 }
 
+struct MergeRules::Row {
+  const std::uint32_t *ids, *first_ranks;
+  std::size_t size;
+};
+
+// One window of a long row: the tokens of symbols [begin, begin + width) on their own.
+struct MergeRules::Window {
+  std::uint32_t ids[kShortPiece], lens[kShortPiece];
+  std::size_t begin = 0, width = 0, count = 0;
+
+  void merge(const MergeRules& rules, const Row& row, std::size_t at, std::size_t num_symbols,
+             MergeScratch& scratch) {
+    begin = at;
+    width = num_symbols;
+    std::copy_n(row.ids + at, width, ids);
+    std::fill_n(lens, width, 1u);
+    count = rules.merge(ids, lens, width, row.first_ranks + at, scratch);
+  }
+};
+
 std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                               MergeScratch& scratch) const {
   if (size < 2) return size;
@@ -65,6 +85,7 @@ std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size
     first_ranks = scratch.first_ranks.data();
   }
   for (std::size_t i = 0; i + 1 < size; ++i) first_ranks[i] = find(ids[i], ids[i + 1]);
+  first_ranks[size - 1] = kNoRank;
   return merge(ids, lens, size, first_ranks, scratch);
 }
 
@@ -73,30 +94,12 @@ std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size
   if (size < 2) return size;
   if (ties_.empty()) {
     if (size <= kShortPiece) return merge_few(ids, lens, size, first_ranks, scratch);
-    const std::size_t count = merge_windows(ids, lens, size, first_ranks, scratch);
+    const std::size_t count = merge_windows({ids, first_ranks, size}, ids, lens, scratch);
     if (count > 0) return count;
   }
   scratch.ranks.assign(first_ranks, first_ranks + size);
   return merge_long(ids, lens, size, scratch);
 }
-
-struct MergeRules::Row {
-  const std::uint32_t *ids, *first_ranks;
-};
-
-// One window of a long row: the tokens of symbols [begin, begin + width) on their own.
-struct MergeRules::Window {
-  std::uint32_t ids[kShortPiece], lens[kShortPiece];
-  std::size_t begin = 0, count = 0;
-
-  void merge(const MergeRules& rules, const Row& row, std::size_t at, std::size_t width,
-             MergeScratch& scratch) {
-    begin = at;
-    std::copy_n(row.ids + at, width, ids);
-    std::fill_n(lens, width, 1u);
-    count = rules.merge(ids, lens, width, row.first_ranks + at, scratch);
-  }
-};
 
 // Whether the tokens of symbols [begin, middle) and [middle, end) stay apart side by side.
 bool MergeRules::keeps_apart(const Row& row, std::size_t begin, std::size_t middle, std::size_t end,
@@ -107,38 +110,50 @@ bool MergeRules::keeps_apart(const Row& row, std::size_t begin, std::size_t midd
   return both.count == 2 && both.lens[0] == middle - begin;
 }
 
+// How many of the window's tokens to take, so that the next window, which this makes, can begin
+// after them: its first token and the last one taken stay apart. 0 if no place near the end will
+// do.
+std::size_t MergeRules::join(const Row& row, const Window& window, Window& next,
+                             MergeScratch& scratch) const {
+  std::size_t kept = window.count, end = window.begin + window.width;
+  const std::size_t most = window.begin + window.width * 3 / 4;
+  while (kept > 0 && end > most) end -= window.lens[--kept];
+  for (std::size_t tries = 0; kept > 0 && tries < kMostTries; ++tries) {
+    next.merge(*this, row, end, std::min(kWindow, row.size - end), scratch);
+    const std::size_t before = end - window.lens[kept - 1];
+    if (keeps_apart(row, before, end, end + next.lens[0], scratch)) return kept;
+    end = before;
+    --kept;
+  }
+  return 0;
+}
+
 // A long row in short windows: tokens whose neighbours, two by two, stay apart are the row's tokens
-// (the first merge across one of their borders would also come first in those two alone). Each
-// window begins where a token of the one before ends, well before that window's own end, if the two
-// tokens that meet there stay apart; else at a token earlier. 0 where that fails: merge_long then.
-std::size_t MergeRules::merge_windows(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
-                                      const std::uint32_t* first_ranks,
+// (the first merge across one of their borders would also come first in those two alone). A window
+// that cannot be joined to the next is made wider; where that fails, 0: merge_long then.
+std::size_t MergeRules::merge_windows(const Row& row, std::uint32_t* ids, std::uint32_t* lens,
                                       MergeScratch& scratch) const {
-  const Row row{ids, first_ranks};
   std::vector<std::uint32_t>& tokens = scratch.tokens;
   std::vector<std::uint32_t>& widths = scratch.widths;
   tokens.clear();
   widths.clear();
-  Window window, next;
-  window.merge(*this, row, 0, std::min(kWindow, size), scratch);
+  Window windows[2];
+  Window *window = &windows[0], *next = &windows[1];
+  window->merge(*this, row, 0, kWindow, scratch);
   for (;;) {
-    const std::size_t width = std::min(kWindow, size - window.begin);
-    const bool is_last = window.begin + width == size;
-    std::size_t kept = window.count, end = window.begin + width;
-    while (!is_last && kept > 0 && end > window.begin + kWindow * 3 / 4) {
-      end -= window.lens[--kept];
+    const bool is_last = window->begin + window->width == row.size;
+    const std::size_t kept = is_last ? window->count : join(row, *window, *next, scratch);
+    if (kept == 0) {
+      if (window->width == kShortPiece) return 0;
+      const std::size_t at = window->begin;
+      window->merge(*this, row, at, std::min(kShortPiece, row.size - at), scratch);
+      const bool fits =
+          widths.empty() || keeps_apart(row, at - widths.back(), at, at + window->lens[0], scratch);
+      if (!fits) return 0;
+      continue;
     }
-    if (!is_last) {
-      const std::size_t least = kept > kMostTries ? kept - kMostTries : 0;
-      for (;; end -= window.lens[--kept]) {
-        if (kept <= least) return 0;
-        next.merge(*this, row, end, std::min(kWindow, size - end), scratch);
-        const std::size_t before = end - window.lens[kept - 1];
-        if (keeps_apart(row, before, end, end + next.lens[0], scratch)) break;
-      }
-    }
-    tokens.insert(tokens.end(), window.ids, window.ids + kept);
-    widths.insert(widths.end(), window.lens, window.lens + kept);
+    tokens.insert(tokens.end(), window->ids, window->ids + kept);
+    widths.insert(widths.end(), window->lens, window->lens + kept);
     if (is_last) break;
     std::swap(window, next);
   }

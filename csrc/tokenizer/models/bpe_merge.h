@@ -64,7 +64,8 @@ class MergeRules {
   // length of each symbol and becomes that of each token. O(size log size).
   std::size_t merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                     MergeScratch& scratch) const;
-  // The same where ranks of the first pairs are known: first_ranks[i] for symbols i and i + 1.
+  // The same where ranks of the first pairs are known: first_ranks[i] for symbols i and i + 1 (the
+  // last of `size` is not used).
   std::size_t merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                     const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   // BPE-dropout: every merge that comes up is passed over with probability `dropout`.
@@ -78,8 +79,9 @@ class MergeRules {
   struct Window;
   bool keeps_apart(const Row& row, std::size_t begin, std::size_t middle, std::size_t end,
                    MergeScratch& scratch) const;
-  std::size_t merge_windows(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
-                            const std::uint32_t* first_ranks, MergeScratch& scratch) const;
+  std::size_t join(const Row& row, const Window& window, Window& next, MergeScratch& scratch) const;
+  std::size_t merge_windows(const Row& row, std::uint32_t* ids, std::uint32_t* lens,
+                            MergeScratch& scratch) const;
   std::size_t merge_few(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                         const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   template <std::size_t kLanes>

@@ -33,7 +33,19 @@ Text text_between(const std::uint8_t* begin, const std::uint8_t* end) {
   return {begin, end};
 }
 
+// Of a byte piece; its two digits are hexadecimal, in capitals.
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 }  // namespace
+
+int byte_of_piece(std::string_view text) {
+  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
+  const int high = digit_of(text[3]), low = digit_of(text[4]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
 
 struct SentencePieceBpe::Scratch : BpeScratch {
   PieceCache cache;
@@ -85,8 +97,12 @@ void SentencePieceBpe::name_symbols() {
       user_sizes_[static_cast<std::uint8_t>(text[0])].push_back(
           static_cast<std::uint32_t>(text.size()));
     }
-    if (kinds_[id] == PieceKind::kByte && text.size() == 6) {
-      byte_ids_[std::stoul(text.substr(3, 2), nullptr, 16)] = id;
+    if (kinds_[id] == PieceKind::kByte) {
+      const int byte = byte_of_piece(text);
+      if (byte < 0) {
+        throw DataError("tokenizer: a byte piece must be written <0xAB>, got " + json_quote(text));
+      }
+      byte_ids_[static_cast<std::size_t>(byte)] = id;
     }
   }
   if (byte_fallback_ && std::count(byte_ids_.begin(), byte_ids_.end(), kNoRank) > 0) {

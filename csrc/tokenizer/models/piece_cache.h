@@ -22,7 +22,7 @@ class PieceCache {
   static constexpr std::uint32_t kRoom = 16;
 
   struct alignas(32) Slot {
-    std::uint32_t ids[kInlineIds] = {};  // or the place in the arena
+    std::uint32_t ids[kInlineIds] = {};  // or where they are in the arena, and the size
     std::uint16_t count = 0;             // 0: empty
     std::uint16_t is_stored = 0;
     PieceKey key;
@@ -69,7 +69,7 @@ class PieceCache {
   std::size_t copy_long(const Slot& slot, const std::uint8_t* p, std::size_t size,
                         std::uint32_t* out) const {
     const std::uint32_t* at = stored(slot);
-    if (!same_long_bytes(at, p, size)) return 0;
+    if (slot.ids[1] != size || !same_long_bytes(at, p, size)) return 0;
     at += round_up(size) / sizeof *at;
     for (std::size_t i = 0; i < slot.count; i += kCopiedIds) {
       std::memcpy(out + i, at + i, kCopiedIds * sizeof *out);
@@ -90,6 +90,7 @@ class PieceCache {
     } else {
       slot.is_stored = 1;
       slot.ids[0] = static_cast<std::uint32_t>(arena_.size() - kPadWords);
+      slot.ids[1] = static_cast<std::uint32_t>(size);
       if (size > kMaxKeyPiece) store(p, size);
       store(ids, count * sizeof *ids);
     }
