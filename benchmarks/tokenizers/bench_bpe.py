@@ -6,14 +6,23 @@ Each thread count runs in a process of its own, since `tokenizers` fixes its poo
 Within it the contestants take turns, `rounds` times; a figure is the median. Before any timing the
 merges and the ids are checked to be equal. Texts: the interpreter's help topics and library source,
 and the Japanese novel of the shared fixtures where present.
+
+"gpt2" rows: GPT-2's vocabulary of the fixtures on large texts (English and code: the sources and
+documentation of the standard library and of installed packages, 50 MB; Japanese: slices of the
+novel, 10 MB), against `gigatoken` too where it is installed. "cold" is the first pass of a new
+instance, loading not counted. `tokenizers` and `tiktoken` encode the first 4 MB only; their time is
+scaled up.
 """
 
 import argparse
+import importlib.util
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -57,6 +66,38 @@ def corpora(quick: bool) -> dict[str, list[str]]:
     japanese = FIXTURES / "corpora" / "wagahaiwa_nekodearu.txt"
     if japanese.is_file():
         texts["japanese"] = japanese.read_text("utf-8").splitlines(keepends=True)
+    return texts
+
+
+LARGE_ENGLISH, LARGE_JAPANESE, SLOW_PART = 50_000_000, 10_000_000, 4_000_000
+
+
+def installed_texts(least: int) -> list[str]:
+    """English and code: text files of the standard library, then of the installed packages."""
+    texts, size = [], 0
+    for root in (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"]):
+        for path in sorted(Path(root).rglob("*")):
+            if path.suffix not in {".py", ".txt", ".md", ".rst"} or not path.is_file():
+                continue
+            text = path.read_bytes().decode("utf-8", errors="ignore")
+            if text and "<|" not in text and len(text) < 2_000_000:
+                texts.append(text)
+                size += len(text.encode())
+            if size >= least:
+                return texts
+    return texts
+
+
+def novel_slices(least: int) -> list[str]:
+    """Slices of the Japanese novel, all different."""
+    path = FIXTURES / "corpora" / "wagahaiwa_nekodearu.txt"
+    if not path.is_file():
+        return []
+    novel, rng, texts, size = path.read_text("utf-8"), random.Random(0), [], 0
+    while size < least:
+        begin = rng.randrange(len(novel) - 40_000)
+        texts.append(novel[begin : begin + rng.randrange(10_000, 40_000)])
+        size += len(texts[-1].encode())
     return texts
 
 
@@ -145,6 +186,92 @@ def bench_encoding(texts: list[str], path: Path, threads: int, turns: Turns) -> 
     return {"what": "encode", "seconds": medians(contestants, turns)}
 
 
+def first_part(texts: list[str], size: int) -> list[str]:
+    part: list[str] = []
+    for text in texts:
+        if size <= 0:
+            break
+        part.append(text)
+        size -= len(text.encode())
+    return part
+
+
+class Entrant(NamedTuple):
+    """How one package loads a vocabulary and encodes; `part` of the texts, if not all."""
+
+    load: Callable[[], Any]
+    encode: Callable[[Any, list[str]], Any]
+    part: list[str]
+    flat: Callable[[Any], Any]  # all ids of a result, for the comparison
+
+
+def gpt2_entrants(texts: list[str], threads: int) -> dict[str, Entrant]:
+    import tokenizers as hf
+
+    from llmcore.tokenizers import Tokenizer
+
+    path = FIXTURES / "tokenizers" / "models" / "tokenizers.gpt2.json"
+    part = first_part(texts, SLOW_PART)
+    entrants = {
+        "llmcore": Entrant(
+            lambda: Tokenizer.load(path),
+            lambda t, x: t.encode_batch(x, threads),
+            texts,
+            lambda got: got[0],
+        ),
+        "tokenizers": Entrant(
+            lambda: hf.Tokenizer.from_file(str(path)),
+            lambda t, x: t.encode_batch_fast(x),
+            part,
+            lambda got: np.concatenate([np.array(e.ids, np.uint32) for e in got]),
+        ),
+        "tiktoken": Entrant(
+            lambda: tiktoken_encoder(path),
+            lambda t, x: t.encode_ordinary_batch(x, num_threads=threads),
+            part,
+            lambda got: np.concatenate([np.array(ids, np.uint32) for ids in got]),
+        ),
+    }
+    if importlib.util.find_spec("gigatoken"):
+        import gigatoken
+
+        entrants["gigatoken"] = Entrant(
+            lambda: gigatoken.Tokenizer(str(path)),
+            lambda t, x: t.encode_batch(x, parallel=threads > 1),
+            texts,
+            lambda got: np.concatenate([np.asarray(row) for row in got]),
+        )
+    return entrants
+
+
+def bench_gpt2(texts: list[str], threads: int, turns: Turns) -> dict[str, Any]:
+    entrants = gpt2_entrants(texts, threads)
+    part = first_part(texts, SLOW_PART)
+    want = entrants["tokenizers"].flat(
+        entrants["tokenizers"].encode(entrants["tokenizers"].load(), part)
+    )
+    for name, entrant in entrants.items():
+        got = entrant.flat(entrant.encode(entrant.load(), part))
+        assert np.array_equal(got, want), f"the ids of {name} differ"
+    seconds: dict[str, list[float]] = {}
+    began = time.perf_counter()
+    for turn in range(turns.most):
+        if turn >= turns.least and time.perf_counter() - began > turns.seconds:
+            break
+        for name, entrant in entrants.items():
+            instance = entrant.load()
+            for state in ("cold", "warm"):
+                started = time.perf_counter()
+                result = entrant.encode(instance, entrant.part)
+                spent = (time.perf_counter() - started) * num_bytes(texts) / num_bytes(entrant.part)
+                seconds.setdefault(name if state == "warm" else f"{name}, cold", []).append(spent)
+                del result
+    return {
+        "what": "gpt2",
+        "seconds": {name: statistics.median(spent) for name, spent in seconds.items()},
+    }
+
+
 def worker(threads: int, turns: Turns, quick: bool, folder: Path) -> list[dict[str, Any]]:
     rows = []
     for name, texts in corpora(quick).items():
@@ -157,6 +284,21 @@ def worker(threads: int, turns: Turns, quick: bool, folder: Path) -> list[dict[s
             train_theirs(texts, VOCAB_SIZES[0 if quick else -1]).save(str(path))
         row = bench_encoding(texts, path, threads, turns)
         rows.append({**row, "corpus": name, "bytes": size, "threads": threads})
+    rows += gpt2_rows(threads, turns, quick)
+    return rows
+
+
+def gpt2_rows(threads: int, turns: Turns, quick: bool) -> list[dict[str, Any]]:
+    if not (FIXTURES / "tokenizers").is_dir():
+        return []
+    scale = 20 if quick else 1
+    rows = []
+    for name, texts in (
+        ("english+code", installed_texts(LARGE_ENGLISH // scale)),
+        ("japanese", novel_slices(LARGE_JAPANESE // scale)),
+    ):
+        row = bench_gpt2(texts, threads, turns)
+        rows.append({**row, "corpus": name, "bytes": num_bytes(texts), "threads": threads})
     return rows
 
 
@@ -197,6 +339,7 @@ def run_worker(threads: int, args: argparse.Namespace, folder: str) -> list[dict
     words = [sys.executable, __file__, "--worker", str(threads), "--rounds", str(args.rounds)]
     words += ["--seconds", str(args.seconds), "--folder", folder]
     words += ["--quick"] if args.quick else []
+    words += ["--only-gpt2"] if args.only_gpt2 else []
     environ = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environ, capture_output=True, text=True)
     if done.returncode != 0:
@@ -211,16 +354,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--json", type=Path, default=REPO_ROOT / "runs/bench/bpe.json")
     parser.add_argument("--quick", action="store_true", help="a small part, to see that it runs")
+    parser.add_argument("--only-gpt2", action="store_true", help="the large texts alone")
     parser.add_argument("--worker", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         turns = Turns(args.rounds, args.seconds)
+        if args.only_gpt2:
+            print(json.dumps(gpt2_rows(args.worker, turns, args.quick)))
+            return
         print(json.dumps(worker(args.worker, turns, args.quick, args.folder)))
         return
     with tempfile.TemporaryDirectory() as folder:
         rows = [row for threads in args.threads for row in run_worker(threads, args, folder)]
-    versions = {name: version(name) for name in ("tokenizers", "tiktoken")}
+    peers = ("tokenizers", "tiktoken", "gigatoken")
+    versions = {name: version(name) for name in peers if importlib.util.find_spec(name)}
     where = facts(torch.device("cpu"), max(args.threads)) | versions
     results.write(args.json, where, [found for row in rows for found in rows_of(row)])
     print(f"{versions}; {num_bytes(python_texts()) / 1e6:.1f} MB of Python text")

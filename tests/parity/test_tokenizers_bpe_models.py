@@ -66,7 +66,9 @@ def cl100k(fixtures_dir: Path) -> tuple[BpeDoor, Callable[[bytes], list[int]]]:
     tokens = [base64.b64decode(token) for token, _ in lines]
     assert [int(rank) for _, rank in lines] == list(range(len(lines)))
     theirs = tiktoken.Encoding(
-        "ours", pat_str=r"[\s\S]+", mergeable_ranks={t: i for i, t in enumerate(tokens)},
+        "ours",
+        pat_str=r"[\s\S]+",
+        mergeable_ranks={t: i for i, t in enumerate(tokens)},
         special_tokens={},
     )
     return BpeDoor.build(tokens, [], [], {"by_rank": True}), theirs._encode_single_piece
@@ -104,7 +106,9 @@ def test_random_ranks(seed: int) -> None:
     tokens = [bytes([b]) for b in range(256)] + sorted(more)
     rng.shuffle(tokens)
     theirs = tiktoken.Encoding(
-        "t", pat_str=r"[\s\S]+", mergeable_ranks={t: i for i, t in enumerate(tokens)},
+        "t",
+        pat_str=r"[\s\S]+",
+        mergeable_ranks={t: i for i, t in enumerate(tokens)},
         special_tokens={},
     )
     ours = BpeDoor.build(tokens, [], [], {"by_rank": True})

@@ -1,7 +1,5 @@
 #include "tokenizer/models/bpe.h"
 
-#include <unordered_map>
-
 #include "tokenizer/errors.h"
 #include "tokenizer/models/bpe_chars.h"
 #include "tokenizer/models/bpe_model.h"
@@ -20,9 +18,9 @@ class ByteBpe : public Bpe {
            std::vector<std::uint32_t>* ends) const override {
     std::uint32_t* out = ids.room(piece.size());
     const std::size_t count =
-        rng == nullptr ? model_.encode_piece(piece.data(), piece.size(), out, scratch.merge)
-                       : model_.sample_piece(piece.data(), piece.size(), dropout, out, *rng,
-                                             scratch.merge);
+        rng == nullptr
+            ? model_.encode_piece(piece.data(), piece.size(), out, scratch.merge)
+            : model_.sample_piece(piece.data(), piece.size(), dropout, out, *rng, scratch.merge);
     ids.advance(count);
     if (ends == nullptr) return;
     std::uint32_t at = 0;
@@ -33,12 +31,6 @@ class ByteBpe : public Bpe {
 
   BpeModel model_;
 };
-
-bool spells_byte(std::string_view text) {
-  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return text.size() == 6 && text.substr(0, 3) == "<0x" && is_hex(text[3]) && is_hex(text[4]) &&
-         text[5] == '>';
-}
 
 std::vector<PieceKind> kinds_of(const TokenizerSpec& spec) {
   const JsonDocument extra(spec.extra, "extra");
@@ -56,7 +48,7 @@ std::vector<PieceKind> kinds_of(const TokenizerSpec& spec) {
     return kinds;
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    if (spec.bpe.byte_fallback && spells_byte(spec.tokens[i])) kinds[i] = PieceKind::kByte;
+    if (spec.bpe.byte_fallback && byte_of_piece(spec.tokens[i]) >= 0) kinds[i] = PieceKind::kByte;
     if (spec.tokens[i].empty()) kinds[i] = PieceKind::kControl;
   }
   for (const AddedTokenSpec& token : spec.added) {
@@ -76,7 +68,9 @@ Bpe::Bpe(double dropout) : dropout_(dropout) {
   throw DataError("tokenizer: model.dropout must be in [0, 1], got " + std::to_string(dropout));
 }
 
-std::unique_ptr<ModelScratch> Bpe::make_scratch() const { return std::make_unique<BpeScratch>(); }
+std::unique_ptr<ModelScratch> Bpe::make_scratch() const {
+  return std::make_unique<BpeScratch>();
+}
 
 void Bpe::encode(Text piece, ModelScratch& scratch, IdBuffer& ids,
                  std::vector<std::uint32_t>* ends) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tokenizer/formats/spec.h"
@@ -54,6 +55,9 @@ enum class PieceKind : std::uint8_t {
   kUnused = 5,
   kByte = 6
 };
+
+// The byte that "<0xAB>" names, or -1.
+int byte_of_piece(std::string_view text);
 
 // `kinds[i]` is the kind of tokens[i]. make_bpe reads them off the spec: `extra` may hold a list
 // "piece_kinds"; else the unknown token, <0xAB> with byte fallback, special added tokens (control)

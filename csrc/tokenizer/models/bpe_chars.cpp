@@ -37,8 +37,7 @@ CharBpe::CharBpe(const TokenizerSpec& spec)
   ids_.reserve(texts_.size());
   for (std::uint32_t id = 0; id < texts_.size(); ++id) {
     if (!texts_[id].empty() && !ids_.emplace(texts_[id], id).second) {
-      throw DataError("tokenizer: token " + json_quote(texts_[id]) +
-                      " must have one id, got two");
+      throw DataError("tokenizer: token " + json_quote(texts_[id]) + " must have one id, got two");
     }
   }
   for (unsigned b = 0; b < 256; ++b) {
@@ -134,10 +133,10 @@ void CharBpe::cut(Text piece, double dropout, DropoutRng* rng, BpeScratch& scrat
   load(piece, scratch);
   std::uint32_t* lens = ends == nullptr ? nullptr : scratch.lens.data();
   const std::size_t size = scratch.ids.size();
-  const std::size_t count =
-      rng == nullptr ? rules_.merge(scratch.ids.data(), lens, size, scratch.merge)
-                     : rules_.sample(scratch.ids.data(), lens, size, dropout, Dropped::kReturns,
-                                     *rng, scratch.merge);
+  const std::size_t count = rng == nullptr
+                                ? rules_.merge(scratch.ids.data(), lens, size, scratch.merge)
+                                : rules_.sample(scratch.ids.data(), lens, size, dropout,
+                                                Dropped::kReturns, *rng, scratch.merge);
   std::copy_n(scratch.ids.data(), count, ids.room(count));
   ids.advance(count);
   std::uint32_t at = 0;

@@ -9,6 +9,9 @@ namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::size_t kShortPiece = 128;
+constexpr std::size_t kWindow = 32;
+constexpr std::size_t kMostTries = 6;
+static_assert(2 * kWindow <= kShortPiece);
 
 std::uint64_t pop(std::vector<std::uint64_t>& heap) {
   std::pop_heap(heap.begin(), heap.end(), std::greater<>());
@@ -52,51 +55,148 @@ void MergeRules::add(Merge merge, bool tied) {
   merged_.push_back(merge.merged);
 }
 
+struct MergeRules::Row {
+  const std::uint32_t *ids, *first_ranks;
+  std::size_t size;
+};
+
+// One window of a long row: the tokens of symbols [begin, begin + width) on their own.
+struct MergeRules::Window {
+  std::uint32_t ids[kShortPiece], lens[kShortPiece];
+  std::size_t begin = 0, width = 0, count = 0;
+
+  void merge(const MergeRules& rules, const Row& row, std::size_t at, std::size_t num_symbols,
+             MergeScratch& scratch) {
+    begin = at;
+    width = num_symbols;
+    std::copy_n(row.ids + at, width, ids);
+    std::fill_n(lens, width, 1u);
+    count = rules.merge(ids, lens, width, row.first_ranks + at, scratch);
+  }
+};
+
 std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                               MergeScratch& scratch) const {
   if (size < 2) return size;
-  if (size <= kShortPiece && ties_.empty()) {
-    std::uint32_t first_ranks[kShortPiece];
-    for (std::size_t i = 0; i + 1 < size; ++i) first_ranks[i] = find(ids[i], ids[i + 1]);
-    return merge_short(ids, lens, size, first_ranks, scratch);
+  std::uint32_t few[kShortPiece];
+  std::uint32_t* first_ranks = few;
+  if (size > kShortPiece) {
+    scratch.first_ranks.resize(size);
+    first_ranks = scratch.first_ranks.data();
   }
-  scratch.ranks.resize(size);
-  for (std::size_t i = 0; i + 1 < size; ++i) scratch.ranks[i] = find(ids[i], ids[i + 1]);
-  return merge_long(ids, lens, size, scratch);
+  for (std::size_t i = 0; i + 1 < size; ++i) first_ranks[i] = find(ids[i], ids[i + 1]);
+  first_ranks[size - 1] = kNoRank;
+  return merge(ids, lens, size, first_ranks, scratch);
 }
 
 std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                               const std::uint32_t* first_ranks, MergeScratch& scratch) const {
   if (size < 2) return size;
-  if (size <= kShortPiece && ties_.empty()) {
-    return merge_short(ids, lens, size, first_ranks, scratch);
+  if (ties_.empty()) {
+    if (size <= kShortPiece) return merge_few(ids, lens, size, first_ranks, scratch);
+    const std::size_t count = merge_windows({ids, first_ranks, size}, ids, lens, scratch);
+    if (count > 0) return count;
   }
   scratch.ranks.assign(first_ranks, first_ranks + size);
   return merge_long(ids, lens, size, scratch);
 }
 
+// Whether the tokens of symbols [begin, middle) and [middle, end) stay apart side by side.
+bool MergeRules::keeps_apart(const Row& row, std::size_t begin, std::size_t middle, std::size_t end,
+                             MergeScratch& scratch) const {
+  if (end - begin > kShortPiece) return false;
+  Window both;
+  both.merge(*this, row, begin, end - begin, scratch);
+  return both.count == 2 && both.lens[0] == middle - begin;
+}
+
+// How many of the window's tokens to take, so that the next window, which this makes, can begin
+// after them: its first token and the last one taken stay apart. 0 if no place near the end will
+// do.
+std::size_t MergeRules::join(const Row& row, const Window& window, Window& next,
+                             MergeScratch& scratch) const {
+  std::size_t kept = window.count, end = window.begin + window.width;
+  const std::size_t most = window.begin + window.width * 3 / 4;
+  while (kept > 0 && end > most) end -= window.lens[--kept];
+  for (std::size_t tries = 0; kept > 0 && tries < kMostTries; ++tries) {
+    next.merge(*this, row, end, std::min(kWindow, row.size - end), scratch);
+    const std::size_t before = end - window.lens[kept - 1];
+    if (keeps_apart(row, before, end, end + next.lens[0], scratch)) return kept;
+    end = before;
+    --kept;
+  }
+  return 0;
+}
+
+// A long row in short windows: tokens whose neighbours, two by two, stay apart are the row's tokens
+// (the first merge across one of their borders would also come first in those two alone). A window
+// that cannot be joined to the next is made wider; where that fails, 0: merge_long then.
+std::size_t MergeRules::merge_windows(const Row& row, std::uint32_t* ids, std::uint32_t* lens,
+                                      MergeScratch& scratch) const {
+  std::vector<std::uint32_t>& tokens = scratch.tokens;
+  std::vector<std::uint32_t>& widths = scratch.widths;
+  tokens.clear();
+  widths.clear();
+  Window windows[2];
+  Window *window = &windows[0], *next = &windows[1];
+  window->merge(*this, row, 0, kWindow, scratch);
+  for (;;) {
+    const bool is_last = window->begin + window->width == row.size;
+    const std::size_t kept = is_last ? window->count : join(row, *window, *next, scratch);
+    if (kept == 0) {
+      if (window->width == kShortPiece) return 0;
+      const std::size_t at = window->begin;
+      window->merge(*this, row, at, std::min(kShortPiece, row.size - at), scratch);
+      const bool fits =
+          widths.empty() || keeps_apart(row, at - widths.back(), at, at + window->lens[0], scratch);
+      if (!fits) return 0;
+      continue;
+    }
+    tokens.insert(tokens.end(), window->ids, window->ids + kept);
+    widths.insert(widths.end(), window->lens, window->lens + kept);
+    if (is_last) break;
+    std::swap(window, next);
+  }
+  std::copy(tokens.begin(), tokens.end(), ids);
+  for (std::size_t i = 0, at = 0; lens != nullptr && i < widths.size(); at += widths[i++]) {
+    lens[i] = std::accumulate(lens + at, lens + at + widths[i], 0u);
+  }
+  return tokens.size();
+}
+
 // Symbols stay where they began. Each open pair is rank * 128 + position in one number, so that the
-// next merge is a plain minimum, which the compiler vectorises.
+// next merge is a plain minimum.
+template <std::size_t kLanes>
 std::size_t MergeRules::merge_short(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                                     const std::uint32_t* first_ranks, MergeScratch& scratch) const {
   constexpr std::int32_t kNone = std::numeric_limits<std::int32_t>::max();
-  static_assert(kShortPiece == 128 && kMaxMerges < 1u << 24);
-  std::int32_t open[kShortPiece];
-  std::uint8_t next[kShortPiece + 1], prev[kShortPiece + 1];
+  static_assert(kLanes <= 128 && kMaxMerges < 1u << 24);
+  alignas(64) std::int32_t open[kLanes];
+  std::uint8_t next[kLanes + 1], prev[kLanes + 1];
   const auto pack = [](std::uint32_t rank, std::size_t at) {
     return rank == kNoRank ? kNone : static_cast<std::int32_t>(rank << 7 | at);
   };
-  for (std::size_t i = 0; i < size; ++i) {
+  for (std::size_t i = 0; i < kLanes; ++i) {
     next[i] = static_cast<std::uint8_t>(i + 1);
     prev[i + 1] = static_cast<std::uint8_t>(i);
-    open[i] = i + 1 < size ? pack(first_ranks[i], i) : kNone;
+    open[i] = kNone;
   }
+  for (std::size_t i = 0; i + 1 < size; ++i) open[i] = pack(first_ranks[i], i);
   scratch.num_steps += size;
+  // Minima of eight lanes each. Plain loads: a vector load right after a store to one of its lanes
+  // would wait for that store to leave the core.
+  std::int32_t least[kLanes / 8];
+  const auto refresh = [&](std::size_t lane) {
+    const std::int32_t* o = open + (lane & ~std::size_t{7});
+    least[lane / 8] = std::min(std::min(std::min(o[0], o[1]), std::min(o[2], o[3])),
+                               std::min(std::min(o[4], o[5]), std::min(o[6], o[7])));
+  };
+  for (std::size_t i = 0; i < kLanes; i += 8) refresh(i);
   for (;;) {
-    std::int32_t best = kNone;
-    for (std::size_t i = 0; i < size; ++i) best = std::min(best, open[i]);
+    std::int32_t best = least[0];
+    for (std::size_t i = 1; i < kLanes / 8; ++i) best = std::min(best, least[i]);
     if (best == kNone) break;
-    scratch.num_steps += size;
+    ++scratch.num_steps;
     const std::size_t i = best & 127;
     const std::size_t gone = next[i];
     const std::size_t after = next[gone];
@@ -107,8 +207,20 @@ std::size_t MergeRules::merge_short(std::uint32_t* ids, std::uint32_t* lens, std
     prev[after] = static_cast<std::uint8_t>(i);
     open[i] = after < size ? pack(find(ids[i], ids[after]), i) : kNone;
     if (i > 0) open[prev[i]] = pack(find(ids[prev[i]], ids[i]), prev[i]);
+    refresh(i);
+    refresh(gone);
+    if (i > 0) refresh(prev[i]);
   }
   return pack_symbols(ids, lens, size, [&](std::size_t i) { return next[i]; });
+}
+
+std::size_t MergeRules::merge_few(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
+                                  const std::uint32_t* first_ranks, MergeScratch& scratch) const {
+  if (size <= 8) return merge_short<8>(ids, lens, size, first_ranks, scratch);
+  if (size <= 16) return merge_short<16>(ids, lens, size, first_ranks, scratch);
+  if (size <= 32) return merge_short<32>(ids, lens, size, first_ranks, scratch);
+  if (size <= 64) return merge_short<64>(ids, lens, size, first_ranks, scratch);
+  return merge_short<kShortPiece>(ids, lens, size, first_ranks, scratch);
 }
 
 void MergeRules::link(std::uint32_t size, MergeScratch& scratch) const {

@@ -12,9 +12,9 @@ namespace llmcore::tokenizer {
 
 // Buffers of one thread.
 struct MergeScratch {
-  std::vector<std::uint32_t> prev, next, ranks, first_ranks;
+  std::vector<std::uint32_t> prev, next, ranks, first_ranks, tokens, widths;
   std::vector<std::uint64_t> heap, skipped;
-  std::uint64_t num_steps = 0;  // merge candidates looked at: the work done, for tests
+  std::uint64_t num_steps = 0;  // symbols taken up and pairs tried: the work done, for tests
 };
 
 struct Merge {
@@ -64,7 +64,8 @@ class MergeRules {
   // length of each symbol and becomes that of each token. O(size log size).
   std::size_t merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                     MergeScratch& scratch) const;
-  // The same where ranks of the first pairs are known: first_ranks[i] for symbols i and i + 1.
+  // The same where ranks of the first pairs are known: first_ranks[i] for symbols i and i + 1 (the
+  // last of `size` is not used).
   std::size_t merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                     const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   // BPE-dropout: every merge that comes up is passed over with probability `dropout`.
@@ -74,6 +75,16 @@ class MergeRules {
                      const MergeWatch* watch = nullptr) const;
 
  private:
+  struct Row;
+  struct Window;
+  bool keeps_apart(const Row& row, std::size_t begin, std::size_t middle, std::size_t end,
+                   MergeScratch& scratch) const;
+  std::size_t join(const Row& row, const Window& window, Window& next, MergeScratch& scratch) const;
+  std::size_t merge_windows(const Row& row, std::uint32_t* ids, std::uint32_t* lens,
+                            MergeScratch& scratch) const;
+  std::size_t merge_few(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
+                        const std::uint32_t* first_ranks, MergeScratch& scratch) const;
+  template <std::size_t kLanes>
   std::size_t merge_short(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                           const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   std::size_t merge_long(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,

@@ -24,7 +24,7 @@ BpeModel::BpeModel(const std::vector<std::string_view>& tokens,
   texts_.assign(tokens.begin(), tokens.end());
   std::vector<char> is_literal(tokens.size(), 0);
   for (const AddedToken& token : added_) is_literal.at(token.id) = 1;
-  add_tokens(is_literal, true);
+  add_tokens(std::move(is_literal), true);
   rules_.reserve(merges.size());
   merges_.reserve(merges.size());
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
@@ -71,7 +71,7 @@ bool BpeModel::is_byte_level(const TokenizerSpec& spec) {
 }
 
 // Token texts are spelled in the byte alphabet, but for the literal ones.
-void BpeModel::add_tokens(const std::vector<char>& is_literal, bool spelled) {
+void BpeModel::add_tokens(std::vector<char> is_literal, bool spelled) {
   if (texts_.size() >= kMaxTokens) {
     throw DataError("tokenizer: model.vocab must hold fewer than " + std::to_string(kMaxTokens) +
                     " tokens, got " + std::to_string(texts_.size()));
@@ -83,8 +83,8 @@ void BpeModel::add_tokens(const std::vector<char>& is_literal, bool spelled) {
     if (!texts_[id].empty() && !ids_by_text_.emplace(texts_[id], id).second) {
       throw DataError("tokenizer: token " + quote(texts_[id]) + " must have one id, got two");
     }
-    const bool literal = is_literal[id] != 0 || !text_to_bytes(texts_[id], bytes);
-    bytes_ += literal ? texts_[id] : bytes;
+    if (is_literal[id] == 0 && !text_to_bytes(texts_[id], bytes)) is_literal[id] = 1;
+    bytes_ += is_literal[id] != 0 ? texts_[id] : bytes;
     starts_.push_back(bytes_.size());
   }
   for (unsigned b = 0; b < 256; ++b) {
@@ -178,6 +178,7 @@ std::size_t BpeModel::encode_piece(const std::uint8_t* piece, std::size_t size, 
   for (std::size_t i = 0; i + 1 < size; ++i) {
     ranks[i] = byte_pair_rank_[piece[i] * 256u + piece[i + 1]];
   }
+  ranks[size - 1] = kNoRank;
   return rules_.merge(out, nullptr, size, ranks, scratch);
 }
 

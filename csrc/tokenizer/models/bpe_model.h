@@ -55,7 +55,7 @@ class BpeModel {
                            std::uint32_t* out, DropoutRng& rng, MergeScratch& scratch) const;
 
  private:
-  void add_tokens(const std::vector<char>& is_literal, bool spelled);
+  void add_tokens(std::vector<char> is_literal, bool spelled);
   void add_merge(std::uint32_t left, std::uint32_t right);
   void add_unions();
   void fill_byte_ranks();

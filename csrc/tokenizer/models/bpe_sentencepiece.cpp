@@ -29,9 +29,23 @@ std::size_t neighbour_bit(std::uint32_t a, std::uint32_t b) {
   return (1u << 14) + (pair * 0x9E3779B97F4A7C15ull >> (64 - kNeighbourBits));
 }
 
-Text text_between(const std::uint8_t* begin, const std::uint8_t* end) { return {begin, end}; }
+Text text_between(const std::uint8_t* begin, const std::uint8_t* end) {
+  return {begin, end};
+}
+
+// Of a byte piece; its two digits are hexadecimal, in capitals.
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 
 }  // namespace
+
+int byte_of_piece(std::string_view text) {
+  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
+  const int high = digit_of(text[3]), low = digit_of(text[4]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
 
 struct SentencePieceBpe::Scratch : BpeScratch {
   PieceCache cache;
@@ -83,8 +97,12 @@ void SentencePieceBpe::name_symbols() {
       user_sizes_[static_cast<std::uint8_t>(text[0])].push_back(
           static_cast<std::uint32_t>(text.size()));
     }
-    if (kinds_[id] == PieceKind::kByte && text.size() == 6) {
-      byte_ids_[std::stoul(text.substr(3, 2), nullptr, 16)] = id;
+    if (kinds_[id] == PieceKind::kByte) {
+      const int byte = byte_of_piece(text);
+      if (byte < 0) {
+        throw DataError("tokenizer: a byte piece must be written <0xAB>, got " + json_quote(text));
+      }
+      byte_ids_[static_cast<std::size_t>(byte)] = id;
     }
   }
   if (byte_fallback_ && std::count(byte_ids_.begin(), byte_ids_.end(), kNoRank) > 0) {
@@ -145,11 +163,11 @@ void SentencePieceBpe::add_rules(const std::vector<double>& scores) {
     tokens.push_back({texts_[id], id, tied, kinds_[id] == PieceKind::kUnused});
   }
   BpeScratch scratch;
-  rules_ = union_rules(tokens, symbols_,
-                       [&](std::string_view text, std::vector<std::uint32_t>& ids) {
-                         load(as_text(text), scratch);
-                         ids = scratch.ids;
-                       });
+  rules_ =
+      union_rules(tokens, symbols_, [&](std::string_view text, std::vector<std::uint32_t>& ids) {
+        load(as_text(text), scratch);
+        ids = scratch.ids;
+      });
 }
 
 void SentencePieceBpe::note_neighbours(std::string_view text) {
@@ -239,10 +257,10 @@ void SentencePieceBpe::merge_unit(Text unit, Call& call) const {
   std::uint32_t* ids = scratch.ids.data();
   std::uint32_t* lens = scratch.lens.data();
   const std::size_t size = scratch.ids.size();
-  const std::size_t count =
-      call.rng == nullptr ? rules_.merge(ids, lens, size, scratch.merge)
-                          : rules_.sample(ids, lens, size, call.dropout, Dropped::kIsGone,
-                                          *call.rng, scratch.merge);
+  const std::size_t count = call.rng == nullptr
+                                ? rules_.merge(ids, lens, size, scratch.merge)
+                                : rules_.sample(ids, lens, size, call.dropout, Dropped::kIsGone,
+                                                *call.rng, scratch.merge);
   const std::uint8_t* p = unit.data();
   for (std::size_t i = 0; i < count; p += lens[i++]) emit(ids[i], {p, lens[i]}, call);
 }
@@ -257,8 +275,9 @@ void SentencePieceBpe::encode_unit(Text unit, Call& call) const {
   const std::size_t before = call.ids.size();
   const bool after_unknown =
       !byte_fallback_ && before > call.first_id && call.ids.data()[before - 1] == unk_id_;
-  std::uint32_t known[PieceCache::kMaxPiece];
-  std::size_t count = cache.find(unit.data(), unit.size(), call.end, known);
+  std::uint32_t known[PieceCache::kMaxPiece + PieceCache::kRoom];
+  const PieceKey key = make_piece_key(unit.data(), unit.size(), call.end);
+  std::size_t count = cache.find(key, unit.data(), unit.size(), known);
   if (count > 0) {
     const std::size_t skipped = after_unknown && known[0] == unk_id_ ? 1 : 0;
     std::copy(known + skipped, known + count, call.ids.room(count));
@@ -270,7 +289,7 @@ void SentencePieceBpe::encode_unit(Text unit, Call& call) const {
   if (after_unknown && (first >= texts_.size() || first == unk_id_)) known[count++] = unk_id_;
   const std::size_t added = call.ids.size() - before;
   std::copy_n(call.ids.data() + before, added, known + count);
-  cache.insert(unit.data(), unit.size(), call.end, known, count + added);
+  cache.insert(key, unit.data(), unit.size(), known, count + added);
 }
 
 void SentencePieceBpe::encode_units(Text piece, Call& call) const {
@@ -355,8 +374,8 @@ void SentencePieceBpe::load_sentence(Text piece, BpeScratch& scratch) const {
 
 void SentencePieceBpe::cut(Text piece, double dropout, DropoutRng* rng, BpeScratch& scratch,
                            IdBuffer& ids, std::vector<std::uint32_t>* ends) const {
-  Call call{dropout, rng, static_cast<Scratch&>(scratch), ids, ends, piece.data(),
-            piece.data() + piece.size(), ids.size()};
+  Call call{dropout, rng,          static_cast<Scratch&>(scratch), ids,
+            ends,    piece.data(), piece.data() + piece.size(),    ids.size()};
   if (has_unused_) return encode_resegmented(piece, call);
   encode_units(piece, call);
 }
