@@ -69,7 +69,7 @@ inline bool is_safe_cut(KnownPattern pattern, const Char& before, const Char& af
   if (!before.is(kIsLetter) || after.is(kIsLetter | kIsNumber)) return false;
   // A symbol after a word.
   if (pattern == kO200k) return !after.is(kIsMark) && after.code != '\'';
-  if (pattern == kDeepSeekV3) return !after.is(kIsMark) && !is_deepseek_cjk(after.code);
+  if (pattern == kDeepSeekV3) return !after.is(kIsMark);
   return true;
 }
 

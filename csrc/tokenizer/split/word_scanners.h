@@ -1,5 +1,6 @@
 // The known patterns character by character: next_piece<K>(p, end) gives the end of the piece that
-// starts at p. No state, no backtracking beyond the current run; pattern texts in known_pattern.cpp.
+// starts at p. No state, no backtracking beyond the current run; pattern texts in
+// known_pattern.cpp.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,9 @@ inline Bytes skip_symbols(Bytes p, Bytes end) {
   return p;
 }
 
-inline bool is_newline(std::uint8_t byte) { return byte == '\n' || byte == '\r'; }
+inline bool is_newline(std::uint8_t byte) {
+  return byte == '\n' || byte == '\r';
+}
 
 inline Bytes skip_newlines(Bytes p, Bytes end) {
   while (p < end && is_newline(*p)) ++p;
@@ -89,7 +92,9 @@ Bytes skip_white_space(Bytes p, Bytes end, IsEnd&& is_end) {
   return ended || last == p ? q : last;
 }
 
-inline bool never_end(const Char&) { return false; }
+inline bool never_end(const Char&) {
+  return false;
+}
 
 template <unsigned kMaxDigits, AtEnd kAtEnd>
 Bytes next_cl100k(Bytes p, Bytes end) {
@@ -137,8 +142,8 @@ inline Bytes next_o200k(Bytes p, Bytes end) {
   Char second;
   if (q < end) second = read_char(q, end);
   if (second.is(kIsLetter | kIsMark) && !first.is(kIsNewline)) return skip_cased_word(q, end);
-  const bool symbols = !first.is(kIsSpace) ||
-                       (*p == ' ' && q < end && !second.is(kIsSpace | kIsLetter | kIsNumber));
+  const bool symbols =
+      !first.is(kIsSpace) || (*p == ' ' && q < end && !second.is(kIsSpace | kIsLetter | kIsNumber));
   if (!symbols) return skip_white_space<AtEnd::kSplitAfterNewline>(p, end, never_end);
   Bytes r = skip_symbols(q, end);
   while (r < end && (is_newline(*r) || *r == '/')) ++r;
@@ -150,15 +155,15 @@ inline bool is_deepseek_cjk(std::uint32_t c) {
   return c >= 0x3040 && c <= 0x9FA5 && (c >= 0x4E00 || c <= 0x30FF);
 }
 
-// The third pattern sees only what lies between numbers and CJK runs.
-inline bool ends_deepseek_segment(const Char& c) {
-  return c.is(kIsNumber) || is_deepseek_cjk(c.code);
+// The third pattern sees the stretches between numbers, CJK runs and others apart.
+inline bool ends_deepseek_segment(const Char& c, bool cjk) {
+  return c.is(kIsNumber) || is_deepseek_cjk(c.code) != cjk;
 }
 
-inline Bytes skip_deepseek(Bytes p, Bytes end, Traits traits) {
+inline Bytes skip_deepseek(Bytes p, Bytes end, Traits traits, bool cjk) {
   while (p < end) {
     const Char c = read_char(p, end);
-    if (!c.is(traits) || is_deepseek_cjk(c.code)) return p;
+    if (!c.is(traits) || is_deepseek_cjk(c.code) != cjk) return p;
     p += c.length;
   }
   return p;
@@ -171,14 +176,14 @@ inline Bytes skip_ascii_word(Bytes p, Bytes end) {
 }
 
 // Characters that no alternative matches, up to one that does, are a piece too.
-inline Bytes skip_deepseek_gap(Bytes p, Bytes end) {
+inline Bytes skip_deepseek_gap(Bytes p, Bytes end, bool cjk) {
   while (p < end) {
     const Char c = read_char(p, end);
-    if (c.traits != 0 || is_deepseek_cjk(c.code)) return p;
+    if (c.traits != 0 || is_deepseek_cjk(c.code) != cjk) return p;
     const Bytes q = p + c.length;
     if (q < end) {
       const Char next = read_char(q, end);
-      if (next.is(kIsLetter | kIsMark) && !is_deepseek_cjk(next.code)) return p;
+      if (next.is(kIsLetter | kIsMark) && is_deepseek_cjk(next.code) == cjk) return p;
     }
     p = q;
   }
@@ -186,39 +191,34 @@ inline Bytes skip_deepseek_gap(Bytes p, Bytes end) {
 }
 
 inline Bytes next_deepseek(Bytes p, Bytes end) {
+  constexpr Traits kWord = kIsLetter | kIsMark;
   const Char first = read_char(p, end);
   const Bytes q = p + first.length;
+  const bool cjk = is_deepseek_cjk(first.code);
   if (first.is(kIsNumber)) return skip_numbers(q, end, 2);
-  if (is_deepseek_cjk(first.code)) {
-    Bytes r = q;
-    while (r < end) {
-      const Char c = read_char(r, end);
-      if (!is_deepseek_cjk(c.code)) break;
-      r += c.length;
-    }
-    return r;
+  if (first.is(kWord)) {
+    return skip_deepseek(cjk ? q : skip_ascii_letters(q, end), end, kWord, cjk);
   }
-  constexpr Traits kWord = kIsLetter | kIsMark;
-  if (first.is(kWord)) return skip_deepseek(q, end, kWord);
   Char second;
-  const bool has_second = q < end && !ends_deepseek_segment(second = read_char(q, end));
+  if (q < end) second = read_char(q, end);
+  const bool has_second = q < end && !ends_deepseek_segment(second, cjk);
   if (first.is(kIsPunctuation)) {
-    if (first.length == 1 && *p < 0x80 && has_second && second.code < 0x80 &&
-        second.is(kIsLetter)) {
-      return skip_ascii_word(q, end);
-    }
-    return skip_newlines(skip_deepseek(q, end, kIsPunctuation), end);
+    const bool ascii = *p < 0x80 && has_second && second.code < 0x80;
+    if (ascii && second.is(kIsLetter)) return skip_ascii_word(q, end);
+    const Bytes r = skip_deepseek(q, end, kIsPunctuation, cjk);
+    return cjk ? r : skip_newlines(r, end);
   }
   if (has_second && second.is(kWord) && !first.is(kIsNewline)) {
-    return skip_deepseek(q + second.length, end, kWord);
+    return skip_deepseek(q + second.length, end, kWord, cjk);
   }
   if (*p == ' ' && has_second && second.is(kIsPunctuation)) {
-    return skip_newlines(skip_deepseek(q + second.length, end, kIsPunctuation), end);
+    return skip_newlines(skip_deepseek(q + second.length, end, kIsPunctuation, false), end);
   }
   if (first.is(kIsSpace)) {
-    return skip_white_space<AtEnd::kSplitAfterNewline>(p, end, ends_deepseek_segment);
+    return skip_white_space<AtEnd::kSplitAfterNewline>(
+        p, end, [](const Char& c) { return ends_deepseek_segment(c, false); });
   }
-  return skip_deepseek_gap(q, end);
+  return skip_deepseek_gap(q, end, cjk);
 }
 
 }  // namespace detail
