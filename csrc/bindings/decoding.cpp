@@ -124,6 +124,13 @@ void bind_decoders(nb::module_& m) {
             return StreamDecoder(std::move(self), skip_special);
           },
           nb::arg("skip_special"))
+      .def(
+          "middle",
+          [](const TokenBytes& self, nb::handle id) {
+            const std::string_view bytes = self.middle(id_of(id.ptr(), self.size()));
+            return nb::bytes(bytes.data(), bytes.size());
+          },
+          nb::arg("id"))
       .def_prop_ro(
           "follows_ids",
           [](const TokenBytes& self) { return self.plan().join != DecodePlan::Join::kWhole; })

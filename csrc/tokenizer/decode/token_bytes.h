@@ -47,6 +47,10 @@ class TokenBytes {
 
   // As the vocabulary spells it. Throws DataError.
   std::string_view token_text(std::uint32_t id) const;
+  // What a token adds behind the first token and before the last; `id` is below size().
+  std::string_view middle(std::uint32_t id) const {
+    return {bytes_.data() + entries_[id].begin, entries_[id].size()};
+  }
 
  private:
   friend class DecodeCursor;
@@ -66,10 +70,6 @@ class TokenBytes {
   void check_id(std::uint32_t id) const;
   // Bytes of a token where it stands; a byte token is its one byte.
   void read_token(std::string_view text, Place place, TokenReading& reading) const;
-  // Bytes of a token after the first and before the last.
-  std::string_view middle(std::uint32_t id) const {
-    return {bytes_.data() + entries_[id].begin, entries_[id].size()};
-  }
   std::size_t copy_plain(std::span<const std::uint32_t> ids, std::uint32_t stop_flags,
                          std::string& out) const;
 

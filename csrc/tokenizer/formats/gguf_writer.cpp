@@ -169,7 +169,7 @@ class Writer {
       fail_express(kFormat, "escape_whitespaces off or treat_whitespace_as_suffix");
     }
     std::vector<float> scores;
-    for (const Piece& piece : model.pieces) {
+    for (const ModelPiece& piece : model.pieces) {
       texts_.push_back(piece.text);
       types_.push_back(piece.type);
       scores.push_back(piece.score);

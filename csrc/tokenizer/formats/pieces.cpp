@@ -20,7 +20,7 @@ constexpr std::array<std::pair<PieceType, std::string_view>, 5> kTypeNames = {
      {PieceType::kUnused, "unused"},
      {PieceType::kByte, "byte"}}};
 
-bool is_usable(const Piece& piece) {
+bool is_usable(const ModelPiece& piece) {
   return piece.type == PieceType::kNormal || piece.type == PieceType::kUserDefined ||
          piece.type == PieceType::kUnused;
 }
@@ -35,7 +35,7 @@ void check(const PieceModel& model, const std::string& name) {
   std::vector<std::string> usable, reserved;
   std::size_t num_unknown = 0;
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
-    const Piece& piece = model.pieces[id];
+    const ModelPiece& piece = model.pieces[id];
     const std::string where = name + ": piece " + std::to_string(id);
     if (piece.text.empty() || valid_utf8_length(piece.text) != piece.text.size()) {
       fail_data(where, "non-empty UTF-8", quoted(piece.text));
@@ -74,7 +74,7 @@ std::string normalizer_json(const PieceModel& model) {
   (out += R"(,"escape_whitespaces":)") += json_bool(model.escape_whitespaces);
   if (model.treat_whitespace_as_suffix) out += R"(,"treat_whitespace_as_suffix":true)";
   std::string user_defined;
-  for (const Piece& piece : model.pieces) {
+  for (const ModelPiece& piece : model.pieces) {
     if (piece.type != PieceType::kUserDefined) continue;
     (user_defined += user_defined.empty() ? '[' : ',') += json_quote(piece.text);
   }
@@ -142,7 +142,7 @@ std::string extra_json(const TokenizerSpec& spec, const PieceModel& model) {
                       {"sentencepiece", details}});
 }
 
-void add_token(TokenizerSpec& spec, std::uint32_t id, const Piece& piece) {
+void add_token(TokenizerSpec& spec, std::uint32_t id, const ModelPiece& piece) {
   AddedTokenSpec added;
   added.id = id;
   added.content = piece.text;
@@ -158,7 +158,7 @@ TokenizerSpec spec_of_pieces(const PieceModel& model, const std::string& name) {
   spec.kind = model.is_unigram ? ModelKind::kUnigram : ModelKind::kBpe;
   std::vector<bool> usable;
   for (std::uint32_t id = 0; id < model.pieces.size(); ++id) {
-    const Piece& piece = model.pieces[id];
+    const ModelPiece& piece = model.pieces[id];
     // A Unigram model looks for every token in the text, so those that no text may give are hidden.
     const bool hides = model.is_unigram && piece.type != PieceType::kByte &&
                        (!is_usable(piece) || piece.type == PieceType::kUnused);
@@ -258,7 +258,7 @@ class PieceBuilder {
     for (std::size_t id = 0; id < spec_.tokens.size(); ++id) {
       model_.pieces.push_back({spec_.tokens[id], static_cast<float>(spec_.scores[id])});
     }
-    const auto piece_at = [&](std::uint64_t id) -> Piece& {
+    const auto piece_at = [&](std::uint64_t id) -> ModelPiece& {
       if (id >= model_.pieces.size()) model_.pieces.resize(static_cast<std::size_t>(id) + 1);
       return model_.pieces[static_cast<std::size_t>(id)];
     };

@@ -6,27 +6,19 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/formats/piece_type.h"
 #include "tokenizer/formats/spec.h"
 
 namespace llmcore::tokenizer {
 
-enum class PieceType : std::uint8_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
-
-struct Piece {
+struct ModelPiece {
   std::string text;
   float score = 0;
   PieceType type = PieceType::kNormal;
 };
 
 struct PieceModel {
-  std::vector<Piece> pieces;
+  std::vector<ModelPiece> pieces;
   bool is_unigram = true;  // else BPE
   bool byte_fallback = false;
   std::int32_t unk_id = -1, bos_id = -1, eos_id = -1, pad_id = -1;

@@ -80,7 +80,7 @@ class Reader {
   }
 
   void read_piece(std::string_view message) {
-    Piece piece;
+    ModelPiece piece;
     walk(message, "piece", [&](const ProtoField& field) {
       if (field.number == piece_proto::kPiece) {
         piece.text = text(field);
@@ -223,7 +223,7 @@ TokenizerSpec read_sentencepiece(FileBytes bytes, const std::string& name) {
 std::string write_sentencepiece(const TokenizerSpec& spec) {
   const PieceModel model = pieces_of_spec(spec, "sentencepiece");
   ProtoWriter out;
-  for (const Piece& piece : model.pieces) {
+  for (const ModelPiece& piece : model.pieces) {
     ProtoWriter entry;
     entry.add_bytes(piece_proto::kPiece, piece.text);
     entry.add_float(piece_proto::kScore, piece.score);

@@ -32,9 +32,9 @@ class ByteBpe : public Bpe {
   BpeModel model_;
 };
 
-std::vector<PieceKind> kinds_of(const TokenizerSpec& spec) {
+std::vector<PieceType> kinds_of(const TokenizerSpec& spec) {
   const JsonDocument extra(spec.extra, "extra");
-  std::vector<PieceKind> kinds(spec.tokens.size(), PieceKind::kNormal);
+  std::vector<PieceType> kinds(spec.tokens.size(), PieceType::kNormal);
   const Json& given = extra.root()["piece_kinds"];
   if (!given.is_null()) {
     const auto items = given.as_items("extra.piece_kinds");
@@ -43,20 +43,20 @@ std::vector<PieceKind> kinds_of(const TokenizerSpec& spec) {
                       std::to_string(kinds.size()) + ", got " + std::to_string(items.size()));
     }
     for (std::size_t i = 0; i < kinds.size(); ++i) {
-      kinds[i] = static_cast<PieceKind>(items[i].as_integer("extra.piece_kinds", 1, 6));
+      kinds[i] = static_cast<PieceType>(items[i].as_integer("extra.piece_kinds", 1, 6));
     }
     return kinds;
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    if (spec.bpe.byte_fallback && byte_of_piece(spec.tokens[i]) >= 0) kinds[i] = PieceKind::kByte;
-    if (spec.tokens[i].empty()) kinds[i] = PieceKind::kControl;
+    if (spec.bpe.byte_fallback && byte_of_piece(spec.tokens[i]) >= 0) kinds[i] = PieceType::kByte;
+    if (spec.tokens[i].empty()) kinds[i] = PieceType::kControl;
   }
   for (const AddedTokenSpec& token : spec.added) {
     if (token.id >= kinds.size() || spec.tokens[token.id] != token.content) continue;
-    kinds[token.id] = token.special ? PieceKind::kControl : PieceKind::kUserDefined;
+    kinds[token.id] = token.special ? PieceType::kControl : PieceType::kUserDefined;
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    if (spec.tokens[i] == spec.bpe.unk_token) kinds[i] = PieceKind::kUnknown;
+    if (spec.tokens[i] == spec.bpe.unk_token) kinds[i] = PieceType::kUnknown;
   }
   return kinds;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/formats/piece_type.h"
 #include "tokenizer/formats/spec.h"
 #include "tokenizer/models/bpe_merge.h"
 #include "tokenizer/models/model.h"
@@ -46,16 +47,6 @@ class Bpe : public Model {
 // spell bytes, else over characters. Throws DataError.
 std::unique_ptr<Bpe> make_bpe(const TokenizerSpec& spec);
 
-// Kinds of SentencePiece's pieces, as numbered in its files.
-enum class PieceKind : std::uint8_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
-
 // The byte that "<0xAB>" names, or -1.
 int byte_of_piece(std::string_view text);
 
@@ -63,6 +54,6 @@ int byte_of_piece(std::string_view text);
 // "piece_kinds"; else the unknown token, <0xAB> with byte fallback, special added tokens (control)
 // and other added tokens (user-defined) are told apart.
 std::unique_ptr<Bpe> make_sentencepiece_bpe(const TokenizerSpec& spec,
-                                            const std::vector<PieceKind>& kinds);
+                                            const std::vector<PieceType>& kinds);
 
 }  // namespace llmcore::tokenizer

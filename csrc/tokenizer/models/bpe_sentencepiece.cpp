@@ -61,7 +61,7 @@ struct SentencePieceBpe::Call {
   std::size_t first_id;  // ids of this call begin here
 };
 
-SentencePieceBpe::SentencePieceBpe(const TokenizerSpec& spec, std::vector<PieceKind> kinds)
+SentencePieceBpe::SentencePieceBpe(const TokenizerSpec& spec, std::vector<PieceType> kinds)
     : Bpe(spec.bpe.dropout),
       texts_(spec.tokens),
       kinds_(std::move(kinds)),
@@ -91,13 +91,13 @@ void SentencePieceBpe::name_symbols() {
     if (!text.empty() && !symbols_.emplace(text, id).second) {
       throw DataError("tokenizer: piece " + json_quote(text) + " must have one id, got two");
     }
-    if (kinds_[id] == PieceKind::kUnknown) unk_id_ = id;
-    if (kinds_[id] == PieceKind::kUnused) has_unused_ = true;
-    if (kinds_[id] == PieceKind::kUserDefined && !text.empty()) {
+    if (kinds_[id] == PieceType::kUnknown) unk_id_ = id;
+    if (kinds_[id] == PieceType::kUnused) has_unused_ = true;
+    if (kinds_[id] == PieceType::kUserDefined && !text.empty()) {
       user_sizes_[static_cast<std::uint8_t>(text[0])].push_back(
           static_cast<std::uint32_t>(text.size()));
     }
-    if (kinds_[id] == PieceKind::kByte) {
+    if (kinds_[id] == PieceType::kByte) {
       const int byte = byte_of_piece(text);
       if (byte < 0) {
         throw DataError("tokenizer: a byte piece must be written <0xAB>, got " + json_quote(text));
@@ -122,7 +122,7 @@ void SentencePieceBpe::name_symbols() {
 void SentencePieceBpe::add_rules(const std::vector<double>& scores) {
   std::vector<std::uint32_t> order;
   for (std::uint32_t id = 0; id < texts_.size(); ++id) {
-    const bool merges = kinds_[id] == PieceKind::kNormal || kinds_[id] == PieceKind::kUnused;
+    const bool merges = kinds_[id] == PieceType::kNormal || kinds_[id] == PieceType::kUnused;
     if (merges && !texts_[id].empty()) order.push_back(id);
   }
   const auto score = [&](std::uint32_t id) {
@@ -160,7 +160,7 @@ void SentencePieceBpe::add_rules(const std::vector<double>& scores) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::uint32_t id = order[i];
     const bool tied = i > 0 && score(id) == score(order[i - 1]);
-    tokens.push_back({texts_[id], id, tied, kinds_[id] == PieceKind::kUnused});
+    tokens.push_back({texts_[id], id, tied, kinds_[id] == PieceType::kUnused});
   }
   BpeScratch scratch;
   rules_ =
@@ -197,7 +197,7 @@ std::size_t SentencePieceBpe::user_defined_size(const std::uint8_t* p,
     if (size > static_cast<std::size_t>(end - p)) continue;
     const auto it = symbols_.find({reinterpret_cast<const char*>(p), size});
     if (it != symbols_.end() && it->second < kinds_.size() &&
-        kinds_[it->second] == PieceKind::kUserDefined) {
+        kinds_[it->second] == PieceType::kUserDefined) {
       return size;
     }
   }
@@ -239,7 +239,7 @@ void SentencePieceBpe::emit(std::uint32_t id, Text surface, Call& call) const {
     call.ids.advance(1);
     if (call.ends != nullptr) call.ends->push_back(token_end);
   };
-  const bool known = id < texts_.size() && id != unk_id_ && kinds_[id] != PieceKind::kUnused;
+  const bool known = id < texts_.size() && id != unk_id_ && kinds_[id] != PieceType::kUnused;
   if (known) return put(id, end);
   if (byte_fallback_) {
     auto at = static_cast<std::uint32_t>(end - surface.size());
@@ -322,7 +322,7 @@ void SentencePieceBpe::encode_resegmented(Text piece, Call& call) const {
   load_sentence(piece, scratch);
   std::unordered_map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> parts;
   const MergeWatch watch = [&](std::uint32_t left, std::uint32_t right, std::uint32_t merged) {
-    if (kinds_[merged] == PieceKind::kUnused) parts[merged] = {left, right};
+    if (kinds_[merged] == PieceType::kUnused) parts[merged] = {left, right};
   };
   DropoutRng none;
   const std::size_t count = rules_.sample(
@@ -381,7 +381,7 @@ void SentencePieceBpe::cut(Text piece, double dropout, DropoutRng* rng, BpeScrat
 }
 
 std::unique_ptr<Bpe> make_sentencepiece_bpe(const TokenizerSpec& spec,
-                                            const std::vector<PieceKind>& kinds) {
+                                            const std::vector<PieceType>& kinds) {
   return std::make_unique<SentencePieceBpe>(spec, kinds);
 }
 

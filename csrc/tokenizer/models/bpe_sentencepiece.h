@@ -16,7 +16,7 @@ namespace llmcore::tokenizer {
 
 class SentencePieceBpe : public Bpe {
  public:
-  SentencePieceBpe(const TokenizerSpec& spec, std::vector<PieceKind> kinds);
+  SentencePieceBpe(const TokenizerSpec& spec, std::vector<PieceType> kinds);
   std::size_t size() const override { return texts_.size(); }
   std::unique_ptr<ModelScratch> make_scratch() const override;
 
@@ -42,7 +42,7 @@ class SentencePieceBpe : public Bpe {
   void emit(std::uint32_t id, Text surface, Call& call) const;
 
   std::vector<std::string> texts_;
-  std::vector<PieceKind> kinds_;
+  std::vector<PieceType> kinds_;
   SymbolIds symbols_;                // pieces, and characters of pieces that are none themselves
   std::vector<std::string> extras_;  // texts of the latter
   std::array<std::uint32_t, 128> ascii_ids_{};

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer/formats/piece_type.h"
 #include "tokenizer/formats/spec.h"
 #include "tokenizer/models/byte_trie.h"
 #include "tokenizer/models/model.h"
@@ -17,16 +18,6 @@
 #include "tokenizer/models/word_memo.h"
 
 namespace llmcore::tokenizer {
-
-// What SentencePiece calls a piece's type, with its numbers.
-enum class PieceType : std::uint8_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
 
 struct UnigramRules {
   // Ties, rounding and unknowns as sentencepiece has them: float32 path scores, the text of

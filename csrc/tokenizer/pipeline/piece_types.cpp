@@ -18,7 +18,7 @@ constexpr std::array<std::pair<std::string_view, PieceType>, 5> kTypeNames = {
 
 }  // namespace
 
-std::vector<PieceType> unigram_types(const TokenizerSpec& spec) {
+std::vector<PieceType> piece_types(const TokenizerSpec& spec) {
   const JsonDocument extra(spec.extra, "extra");
   const Json& lists = extra.root()["sentencepiece"]["types"];
   if (!lists.is_object()) return {};
@@ -31,12 +31,6 @@ std::vector<PieceType> unigram_types(const TokenizerSpec& spec) {
     }
   }
   return types;
-}
-
-std::vector<PieceKind> bpe_kinds(const TokenizerSpec& spec) {
-  std::vector<PieceKind> kinds;
-  for (const PieceType type : unigram_types(spec)) kinds.push_back(static_cast<PieceKind>(type));
-  return kinds;
 }
 
 }  // namespace llmcore::tokenizer

@@ -1,17 +1,14 @@
-// Kinds of SentencePiece's pieces, which a spec keeps in `extra`, as its two models take them.
+// Types of a SentencePiece model's pieces, which a spec keeps in `extra`.
 #pragma once
 
 #include <vector>
 
+#include "tokenizer/formats/piece_type.h"
 #include "tokenizer/formats/spec.h"
-#include "tokenizer/models/bpe.h"
-#include "tokenizer/models/unigram.h"
 
 namespace llmcore::tokenizer {
 
-// Empty where the spec does not say. Throws DataError for an id that has no token.
-std::vector<PieceType> unigram_types(const TokenizerSpec& spec);
-// The same for the other model.
-std::vector<PieceKind> bpe_kinds(const TokenizerSpec& spec);
+// By id; empty where the spec does not say. Throws DataError for an id that has no token.
+std::vector<PieceType> piece_types(const TokenizerSpec& spec);
 
 }  // namespace llmcore::tokenizer

@@ -114,7 +114,7 @@ void Pipeline::make_model() {
       return;
     case ModelKind::kUnigram: {
       auto unigram =
-          make_unigram(spec_, {.sentencepiece = is_sentencepiece_, .types = unigram_types(spec_)});
+          make_unigram(spec_, {.sentencepiece = is_sentencepiece_, .types = piece_types(spec_)});
       unigram_ = unigram.get();
       model_ = std::move(unigram);
       return;
@@ -122,8 +122,8 @@ void Pipeline::make_model() {
     case ModelKind::kBpe:
       break;
   }
-  const std::vector<PieceKind> kinds = bpe_kinds(spec_);
-  auto bpe = kinds.empty() ? make_bpe(spec_) : make_sentencepiece_bpe(spec_, kinds);
+  const std::vector<PieceType> types = piece_types(spec_);
+  auto bpe = types.empty() ? make_bpe(spec_) : make_sentencepiece_bpe(spec_, types);
   bpe_ = bpe.get();
   model_ = std::move(bpe);
   const auto pre_tokenizer = parse(spec_.pre_tokenizer, "pre_tokenizer");
