@@ -1,6 +1,5 @@
 // Tokenizers in GGUF files, as llama.cpp reads and its converter writes them.
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "tokenizer/errors.h"
@@ -18,19 +17,6 @@ namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::string_view kPrefix = "tokenizer.";
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
-
-// Names of roles here and in the file ("seperator" is theirs).
-constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kRoles = {
-    {{"bos", "tokenizer.ggml.bos_token_id"},
-     {"eos", "tokenizer.ggml.eos_token_id"},
-     {"unk", "tokenizer.ggml.unknown_token_id"},
-     {"sep", "tokenizer.ggml.seperator_token_id"},
-     {"pad", "tokenizer.ggml.padding_token_id"},
-     {"cls", "tokenizer.ggml.cls_token_id"},
-     {"mask", "tokenizer.ggml.mask_token_id"},
-     {"eot", "tokenizer.ggml.eot_token_id"},
-     {"eom", "tokenizer.ggml.eom_token_id"}}};
 
 class Reader {
  public:
@@ -132,7 +118,7 @@ class Reader {
   }
 
   std::int32_t role(std::string_view wanted) const {
-    for (const auto& [role_name, key] : kRoles) {
+    for (const auto& [role_name, key] : kGgufRoles) {
       if (role_name != wanted) continue;
       const GgufValue* value = find(key);
       if (value == nullptr || value->is_list || !value->is_integer()) return -1;
@@ -288,7 +274,7 @@ class Reader {
 
   void add_extra(TokenizerSpec& spec) const {
     std::vector<std::pair<std::string_view, std::string>> roles;
-    for (const auto& [role_name, key] : kRoles) {
+    for (const auto& [role_name, key] : kGgufRoles) {
       const std::int32_t id = role(role_name);
       if (id >= 0) roles.emplace_back(role_name, std::to_string(id));
     }

@@ -2,6 +2,7 @@
 // Source: github.com/ggml-org/ggml, docs/gguf.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -40,6 +41,24 @@ struct GgufValue {
   std::int64_t integer(std::size_t i = 0) const;
   float float32(std::size_t i = 0) const;
 };
+
+// A role of a special token, and its key ("seperator" is theirs).
+struct GgufRole {
+  std::string_view name, key;
+};
+inline constexpr std::array<GgufRole, 9> kGgufRoles = {
+    {{"bos", "tokenizer.ggml.bos_token_id"},
+     {"eos", "tokenizer.ggml.eos_token_id"},
+     {"unk", "tokenizer.ggml.unknown_token_id"},
+     {"sep", "tokenizer.ggml.seperator_token_id"},
+     {"pad", "tokenizer.ggml.padding_token_id"},
+     {"cls", "tokenizer.ggml.cls_token_id"},
+     {"mask", "tokenizer.ggml.mask_token_id"},
+     {"eot", "tokenizer.ggml.eot_token_id"},
+     {"eom", "tokenizer.ggml.eom_token_id"}}};
+
+// U+2581, which begins a word in SentencePiece's vocabularies and in BERT's.
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
 // Keys that begin with `prefix`. The views are of `bytes`. Throws DataError for what is no GGUF, is
 // damaged or ends before its metadata does.

@@ -1,6 +1,5 @@
 // Writes a GGUF file that holds a vocabulary alone.
 #include <algorithm>
-#include <array>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/formats/formats.h"
@@ -15,20 +14,6 @@ namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::string_view kFormat = "gguf";
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
-
-struct Role {
-  std::string_view name, key;
-};
-constexpr std::array<Role, 9> kRoles = {{{"bos", "tokenizer.ggml.bos_token_id"},
-                                         {"eos", "tokenizer.ggml.eos_token_id"},
-                                         {"unk", "tokenizer.ggml.unknown_token_id"},
-                                         {"sep", "tokenizer.ggml.seperator_token_id"},
-                                         {"pad", "tokenizer.ggml.padding_token_id"},
-                                         {"cls", "tokenizer.ggml.cls_token_id"},
-                                         {"mask", "tokenizer.ggml.mask_token_id"},
-                                         {"eot", "tokenizer.ggml.eot_token_id"},
-                                         {"eom", "tokenizer.ggml.eom_token_id"}}};
 
 class Writer {
  public:
@@ -222,7 +207,7 @@ class Writer {
     const std::optional<Frame> frame = frame_of(spec_.post_processor);
     if (!frame) fail_express(kFormat, "a post_processor that adds more than one token on a side");
     const bool is_bert = spec_.kind == ModelKind::kWordPiece;
-    for (const auto& [role_name, key] : kRoles) {
+    for (const auto& [role_name, key] : kGgufRoles) {
       std::int64_t id = -1;
       const Json& known = extra_.root()["roles"][role_name];
       if (known.is_integer() && known.integer() >= 0) id = known.integer();

@@ -92,5 +92,7 @@ class JsonDocument {
 
 // `text` as a JSON string, quotes included.
 std::string json_quote(std::string_view text);
+// Of its start alone, cut between characters, for messages.
+std::string json_quote_start(std::string_view text);
 
 }  // namespace llmcore::tokenizer

@@ -30,7 +30,7 @@ class TextHash {
  private:
   static std::uint64_t load(const char* p, std::size_t size) {
     std::uint64_t word = 0;
-    std::memcpy(&word, p, size);
+    if (size > 0) std::memcpy(&word, p, size);
     return word;
   }
   static std::uint64_t fold(std::uint64_t a, std::uint64_t b) {

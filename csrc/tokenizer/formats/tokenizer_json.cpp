@@ -257,7 +257,13 @@ class Reader {
       added.single_word = flag(entry, "single_word", false);
       added.lstrip = flag(entry, "lstrip", false);
       added.rstrip = flag(entry, "rstrip", false);
-      if (added.content.empty() || seen.find(added.content) != kNone) continue;
+      if (added.content.empty()) continue;
+      // A text that comes again changes its flags, not its id.
+      if (const std::uint32_t before = seen.find(added.content); before != kNone) {
+        added.id = spec_.added[before].id;
+        spec_.added[before] = std::move(added);
+        continue;
+      }
       added.id = index.find(added.content);
       if (added.id == kNone) added.id = static_cast<std::uint32_t>(next);
       if (added.id >= next) next = added.id + std::uint64_t{1};
