@@ -131,12 +131,10 @@ void bind_splitter(nb::module_& m) {
           nb::arg("text"))
       .def_prop_ro("has_table", &Regex::has_table);
   m.def("split_known", &split_known, nb::arg("pattern"), nb::arg("text"));
-  m.def("known_pattern_text", [](const std::string& name) {
-    return std::string(pattern_text(pattern_called(name)));
-  });
-  m.def("safe_cuts", [](const std::string& name, nb::handle text) {
-    return to_numpy(safe_cuts(name, text));
-  });
+  m.def("known_pattern_text",
+        [](const std::string& name) { return std::string(pattern_text(pattern_called(name))); });
+  m.def("safe_cuts",
+        [](const std::string& name, nb::handle text) { return to_numpy(safe_cuts(name, text)); });
 }
 
 }  // namespace llmcore::bindings

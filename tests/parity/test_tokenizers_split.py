@@ -228,7 +228,8 @@ def test_character_splitters_on_every_code_point(component: dict[str, Any]) -> N
 
 
 CLASSES = [
-    *r"\s \d \w \h . \p{Lu} \p{L} \p{M} \p{^P} \P{S} \p{Han} \p{Hiragana} \p{Latin} [^\s\p{L}]".split(),
+    *(r"\s", r"\d", r"\w", r"\h", ".", r"\p{Lu}", r"\p{L}", r"\p{M}", r"\p{^P}", r"\P{S}"),
+    *(r"\p{Han}", r"\p{Hiragana}", r"\p{Latin}", r"[^\s\p{L}]"),
     *("[[:digit:]]", r"[\p{L}&&[^\p{Han}]]", "[^a-z]", r"[\r\n/]", "(?i:k)", "(?i:[^s])", r"\p{Z}"),
     *(rf"\p{{{category}}}" for category in ("Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl")),
     *(rf"\p{{{category}}}" for category in ("No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm")),
@@ -261,8 +262,33 @@ def test_case_folding_of_single_characters() -> None:
 
 def random_pattern(rng: random.Random, depth: int = 0) -> str:
     atoms = [
-        *("a", "b", "c", "[ab]", "[^a]", ".", r"\s", r"\S", r"\w", r"\p{L}", r"\p{N}", " ", "日", "1"),
-        *(r"[^\r\n\p{L}\p{N}]", r"(?!\S)", r"(?=a)", r"(?<=b)", r"(?<!a)", "^", "$", r"\b", "(?i:A)"),
+        *(
+            "a",
+            "b",
+            "c",
+            "[ab]",
+            "[^a]",
+            ".",
+            r"\s",
+            r"\S",
+            r"\w",
+            r"\p{L}",
+            r"\p{N}",
+            " ",
+            "日",
+            "1",
+        ),
+        *(
+            r"[^\r\n\p{L}\p{N}]",
+            r"(?!\S)",
+            r"(?=a)",
+            r"(?<=b)",
+            r"(?<!a)",
+            "^",
+            "$",
+            r"\b",
+            "(?i:A)",
+        ),
     ]
     repeats = ["", "", "", "*", "+", "?", "*?", "+?", "??", "{1,3}", "{2}", "{2,}"]
     parts = []

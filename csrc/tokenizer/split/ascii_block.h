@@ -23,7 +23,9 @@ inline __m128i bytes_in_range(__m128i v, int first, int count) {
   return _mm_cmplt_epi8(shifted, _mm_set1_epi8(static_cast<char>(0x80 + count)));
 }
 
-inline __m128i bytes_equal(__m128i v, char c) { return _mm_cmpeq_epi8(v, _mm_set1_epi8(c)); }
+inline __m128i bytes_equal(__m128i v, char c) {
+  return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
+}
 
 struct Block {
   __m128i v[4];
@@ -51,9 +53,8 @@ struct Block {
     return mask([=](__m128i x) { return bytes_in_range(x, first, count); });
   }
   Mask letters() const {
-    return mask([](__m128i x) {
-      return bytes_in_range(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 26);
-    });
+    return mask(
+        [](__m128i x) { return bytes_in_range(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 26); });
   }
   Mask newlines() const {
     return mask([](__m128i x) { return _mm_or_si128(bytes_equal(x, '\n'), bytes_equal(x, '\r')); });
@@ -99,7 +100,9 @@ inline Mask space_starts(const BlockClasses& c, Mask newlines, Mask covered, Mas
   return (spaces & ~(spaces << 1)) | after_newline | last;
 }
 
-inline Mask bits_up_to(unsigned bit) { return (Mask{2} << bit) - 1; }
+inline Mask bits_up_to(unsigned bit) {
+  return (Mask{2} << bit) - 1;
+}
 
 struct BlockStarts {
   Mask starts = 0;
@@ -116,7 +119,8 @@ void add_contractions(Bytes p, unsigned known, Mask apostrophes, BlockStarts& s)
       return;
     }
     const Bytes at = p + i;
-    const Bytes q = kFolded ? skip_folded_contraction(at, p + known) : skip_contraction(at, p + known);
+    const Bytes q =
+        kFolded ? skip_folded_contraction(at, p + known) : skip_contraction(at, p + known);
     const auto n = static_cast<unsigned>(q - at);
     if (n == 0) continue;
     s.starts &= ~((bits_up_to(n - 1) & ~Mask{1}) << i);

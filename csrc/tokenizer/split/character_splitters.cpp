@@ -35,7 +35,9 @@ bool is_punctuation(std::uint32_t c) {
   });
 }
 
-bool is_space(std::uint32_t c) { return (traits_of(c) & kIsSpace) != 0; }
+bool is_space(std::uint32_t c) {
+  return (traits_of(c) & kIsSpace) != 0;
+}
 
 // \p{N}, with the digits of Unicode 17.0, as the reference has them.
 bool is_number(std::uint32_t c) {
@@ -193,7 +195,9 @@ class FixedLength : public PreTokenizer {
 
 }  // namespace
 
-std::unique_ptr<PreTokenizer> make_whitespace() { return std::make_unique<Whitespace>(); }
+std::unique_ptr<PreTokenizer> make_whitespace() {
+  return std::make_unique<Whitespace>();
+}
 
 std::unique_ptr<PreTokenizer> make_whitespace_split() {
   return make_char_splitter(DelimiterBehavior::kRemoved, is_space);
@@ -214,9 +218,13 @@ std::unique_ptr<PreTokenizer> make_delimiter_split(std::uint32_t delimiter) {
                             [delimiter](std::uint32_t c) { return c == delimiter; });
 }
 
-std::unique_ptr<PreTokenizer> make_bert() { return std::make_unique<Bert>(); }
+std::unique_ptr<PreTokenizer> make_bert() {
+  return std::make_unique<Bert>();
+}
 
-std::unique_ptr<PreTokenizer> make_unicode_scripts() { return std::make_unique<UnicodeScripts>(); }
+std::unique_ptr<PreTokenizer> make_unicode_scripts() {
+  return std::make_unique<UnicodeScripts>();
+}
 
 std::unique_ptr<PreTokenizer> make_fixed_length(std::size_t num_chars) {
   return std::make_unique<FixedLength>(num_chars);

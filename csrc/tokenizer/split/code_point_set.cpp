@@ -13,36 +13,16 @@ namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, kNumCategories> kCategoryNames{{
-    {"lu", "uppercaseletter"},
-    {"ll", "lowercaseletter"},
-    {"lt", "titlecaseletter"},
-    {"lm", "modifierletter"},
-    {"lo", "otherletter"},
-    {"mn", "nonspacingmark"},
-    {"mc", "spacingmark"},
-    {"me", "enclosingmark"},
-    {"nd", "decimalnumber"},
-    {"nl", "letternumber"},
-    {"no", "othernumber"},
-    {"pc", "connectorpunctuation"},
-    {"pd", "dashpunctuation"},
-    {"ps", "openpunctuation"},
-    {"pe", "closepunctuation"},
-    {"pi", "initialpunctuation"},
-    {"pf", "finalpunctuation"},
-    {"po", "otherpunctuation"},
-    {"sm", "mathsymbol"},
-    {"sc", "currencysymbol"},
-    {"sk", "modifiersymbol"},
-    {"so", "othersymbol"},
-    {"zs", "spaceseparator"},
-    {"zl", "lineseparator"},
-    {"zp", "paragraphseparator"},
-    {"cc", "control"},
-    {"cf", "format"},
-    {"cs", "surrogate"},
-    {"co", "privateuse"},
-    {"cn", "unassigned"},
+    {"lu", "uppercaseletter"},    {"ll", "lowercaseletter"},  {"lt", "titlecaseletter"},
+    {"lm", "modifierletter"},     {"lo", "otherletter"},      {"mn", "nonspacingmark"},
+    {"mc", "spacingmark"},        {"me", "enclosingmark"},    {"nd", "decimalnumber"},
+    {"nl", "letternumber"},       {"no", "othernumber"},      {"pc", "connectorpunctuation"},
+    {"pd", "dashpunctuation"},    {"ps", "openpunctuation"},  {"pe", "closepunctuation"},
+    {"pi", "initialpunctuation"}, {"pf", "finalpunctuation"}, {"po", "otherpunctuation"},
+    {"sm", "mathsymbol"},         {"sc", "currencysymbol"},   {"sk", "modifiersymbol"},
+    {"so", "othersymbol"},        {"zs", "spaceseparator"},   {"zl", "lineseparator"},
+    {"zp", "paragraphseparator"}, {"cc", "control"},          {"cf", "format"},
+    {"cs", "surrogate"},          {"co", "privateuse"},       {"cn", "unassigned"},
 }};
 
 constexpr std::array<std::pair<std::string_view, char>, 7> kMajorNames{{
@@ -69,9 +49,8 @@ CodePointSet set_where(Wanted&& wanted) {
 }
 
 CodePointSet set_of_categories(std::uint32_t bits) {
-  return set_where([bits](std::uint32_t c) {
-    return (bits >> static_cast<unsigned>(category_of(c)) & 1) != 0;
-  });
+  return set_where(
+      [bits](std::uint32_t c) { return (bits >> static_cast<unsigned>(category_of(c)) & 1) != 0; });
 }
 
 std::string loose_name(std::string_view name) {

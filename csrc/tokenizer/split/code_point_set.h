@@ -37,11 +37,11 @@ class CodePointSet {
 };
 
 CodePointSet white_space_set();
-// \w as Oniguruma (which adds the superscripts and fractions of Latin-1) or Rust's regex (which adds
-// the two joiners) has it.
+// \w as Oniguruma (which adds the superscripts and fractions of Latin-1) or Rust's regex (which
+// adds the two joiners) has it.
 CodePointSet word_set(bool oniguruma);
-// By a name such as Lu, L, Letter, White_Space, Any, Han or Script=Han; case, '_', '-' and spaces do
-// not count. Nothing if the name is none of these.
+// By a name such as Lu, L, Letter, White_Space, Any, Han or Script=Han; case, '_', '-' and spaces
+// do not count. Nothing if the name is none of these.
 std::optional<CodePointSet> property_set(std::string_view name);
 
 }  // namespace llmcore::tokenizer

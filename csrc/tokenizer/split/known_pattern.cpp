@@ -15,29 +15,25 @@ struct Entry {
 // The first text of each pattern is the one that pattern_text() gives.
 // Sources: tiktoken_ext/openai_public.py; tokenizer.json of the models named.
 constexpr std::array kTexts{
-    Entry{kGpt2,
-          R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
+    Entry{kGpt2, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
     Entry{kGpt2, R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
     Entry{kGpt2,
           R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)"},
-    Entry{kCl100k,
-          R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| )"
-          R"(?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)"},
-    Entry{kLlama3,
-          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| )"
-          R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    Entry{kQwen2,
-          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| )"
-          R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    Entry{kO200k,
-          R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
-          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-          R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
-          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| )"
-          R"(?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    Entry{kDeepSeekV3,
-          R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| )"
-          R"(?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    Entry{kCl100k, R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| )"
+                   R"(?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)"},
+    Entry{kLlama3, R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| )"
+                   R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    Entry{kQwen2, R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| )"
+                  R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    Entry{kO200k, R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+                  R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+                  R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+                  R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| )"
+                  R"(?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    Entry{
+        kDeepSeekV3,
+        R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| )"
+        R"(?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
 };
 
 struct Name {
@@ -47,11 +43,11 @@ struct Name {
 
 // The first name of each pattern is the one that pattern_name() gives.
 constexpr std::array kNames{
-    Name{"gpt2", kGpt2},          Name{"r50k_base", kGpt2},         Name{"p50k_base", kGpt2},
-    Name{"p50k_edit", kGpt2},     Name{"cl100k_base", kCl100k},     Name{"cl100k", kCl100k},
-    Name{"llama3", kLlama3},      Name{"llama-3", kLlama3},         Name{"qwen2", kQwen2},
-    Name{"o200k_base", kO200k},   Name{"o200k_harmony", kO200k},    Name{"o200k", kO200k},
-    Name{"gpt-4o", kO200k},       Name{"deepseek-v3", kDeepSeekV3}, Name{"deepseek-r1", kDeepSeekV3},
+    Name{"gpt2", kGpt2},        Name{"r50k_base", kGpt2},         Name{"p50k_base", kGpt2},
+    Name{"p50k_edit", kGpt2},   Name{"cl100k_base", kCl100k},     Name{"cl100k", kCl100k},
+    Name{"llama3", kLlama3},    Name{"llama-3", kLlama3},         Name{"qwen2", kQwen2},
+    Name{"o200k_base", kO200k}, Name{"o200k_harmony", kO200k},    Name{"o200k", kO200k},
+    Name{"gpt-4o", kO200k},     Name{"deepseek-v3", kDeepSeekV3}, Name{"deepseek-r1", kDeepSeekV3},
 };
 
 }  // namespace
@@ -80,8 +76,12 @@ std::string_view pattern_name(KnownPattern pattern) {
   return {};
 }
 
-std::string_view deepseek_digits_text() { return R"(\p{N}{1,3})"; }
+std::string_view deepseek_digits_text() {
+  return R"(\p{N}{1,3})";
+}
 
-std::string_view deepseek_cjk_text() { return "[一-龥぀-ゟ゠-ヿ]+"; }
+std::string_view deepseek_cjk_text() {
+  return "[一-龥぀-ゟ゠-ヿ]+";
+}
 
 }  // namespace llmcore::tokenizer

@@ -3,7 +3,9 @@
 namespace llmcore::tokenizer {
 namespace {
 
-bool is_false(const Json& value) { return value.kind() == Json::Kind::kBool && !value.boolean(); }
+bool is_false(const Json& value) {
+  return value.kind() == Json::Kind::kBool && !value.boolean();
+}
 bool is_text(const Json& value, std::string_view text) {
   return value.is_string() && value.string() == text;
 }

@@ -202,14 +202,14 @@ std::unique_ptr<PreTokenizer> make_known_split(KnownPattern pattern) {
   return std::make_unique<KnownSplit>(pattern);
 }
 
-std::unique_ptr<PreTokenizer> make_regex_split(std::string_view pattern,
-                                               DelimiterBehavior behavior, bool invert,
-                                               const std::string& where) {
+std::unique_ptr<PreTokenizer> make_regex_split(std::string_view pattern, DelimiterBehavior behavior,
+                                               bool invert, const std::string& where) {
   const std::optional<KnownPattern> known = find_known_pattern(pattern);
   // Known patterns match everything. tiktoken's cl100k text means something else to Oniguruma.
   const bool keeps_all = behavior == DelimiterBehavior::kIsolated ||
                          (behavior == DelimiterBehavior::kRemoved && invert);
-  const bool is_text = known && *known != KnownPattern::kCl100k && pattern.find('\\') != pattern.npos;
+  const bool is_text =
+      known && *known != KnownPattern::kCl100k && pattern.find('\\') != pattern.npos;
   if (is_text && keeps_all) return make_known_split(*known);
   return std::make_unique<RegexSplit>(Regex(pattern, RegexFlavor::kOniguruma, where), behavior,
                                       invert);
@@ -221,7 +221,9 @@ std::unique_ptr<PreTokenizer> make_string_split(std::string_view pattern,
   return std::make_unique<StringSplit>(pattern, behavior, invert);
 }
 
-std::unique_ptr<PreTokenizer> make_prefix_space() { return std::make_unique<PrefixSpace>(); }
+std::unique_ptr<PreTokenizer> make_prefix_space() {
+  return std::make_unique<PrefixSpace>();
+}
 
 std::unique_ptr<PreTokenizer> make_metaspace(std::string_view replacement, PrependScheme scheme,
                                              bool split) {

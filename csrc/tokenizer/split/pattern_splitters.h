@@ -12,9 +12,8 @@ namespace llmcore::tokenizer {
 
 std::unique_ptr<PreTokenizer> make_known_split(KnownPattern pattern);
 // `pattern` is Oniguruma's; a known one is scanned by hand.
-std::unique_ptr<PreTokenizer> make_regex_split(std::string_view pattern,
-                                               DelimiterBehavior behavior, bool invert,
-                                               const std::string& where);
+std::unique_ptr<PreTokenizer> make_regex_split(std::string_view pattern, DelimiterBehavior behavior,
+                                               bool invert, const std::string& where);
 std::unique_ptr<PreTokenizer> make_string_split(std::string_view pattern,
                                                 DelimiterBehavior behavior, bool invert);
 // A space before each piece that does not start with one.

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kMaxTableEntries = 1 << 20;
 constexpr std::size_t kMaxStates = 4096;
+constexpr std::size_t kMaxTableSteps = 50'000'000;  // entries times instructions: time to build
 // A search that reads this far past its last match looks for traces of earlier searches, and leaves
 // its own, every so many bytes.
 constexpr std::size_t kFreeBytes = 64;
@@ -45,7 +46,8 @@ void Regex::build_table() {
   Threads moved;
   table_.assign(width, 0);
   for (std::uint32_t state = 1; state < threads_of_.size(); ++state) {
-    if (threads_of_.size() > kMaxStates || table_.size() > kMaxTableEntries) {
+    const bool slow = table_.size() * program_.num_instructions() > kMaxTableSteps;
+    if (slow || threads_of_.size() > kMaxStates || table_.size() > kMaxTableEntries) {
       table_ = {};
       threads_of_ = {};
       return;
@@ -104,18 +106,18 @@ class RegexSearch {
   std::size_t match_at(std::size_t at, std::uint16_t context) {
     std::size_t end = kNone;
     std::size_t next_trace = trace_position(at);
-    trail_.clear();
+    clear_trail();
     begin_state(context);
     for (std::size_t p = at;;) {
       const bool at_end = p >= text_.size();
       if (!at_end && p >= next_trace) {
         if (all_failed(next_trace / kTraceBytes)) break;
         trail_.emplace_back(next_trace / kTraceBytes, state_);
-        if (!regex_.has_table()) trail_threads_.push_back(threads_);
+        if (!regex_.has_table()) add_trail_bits();
         next_trace += kTraceBytes;
       }
-      const auto [symbol, length] = at_end ? std::pair<Symbol, std::size_t>{program_.end_symbol(), 0}
-                                           : symbol_at(p);
+      const auto [symbol, length] =
+          at_end ? std::pair<Symbol, std::size_t>{program_.end_symbol(), 0} : symbol_at(p);
       if (advance(symbol)) {
         end = p;
         clear_trail();
@@ -152,9 +154,7 @@ class RegexSearch {
     context_ = program_.context_after(symbol);
     return matched;
   }
-  bool is_dead() const {
-    return regex_.has_table() ? state_ == Regex::kDead : threads_.empty();
-  }
+  bool is_dead() const { return regex_.has_table() ? state_ == Regex::kDead : threads_.empty(); }
 
   // Traces: a bit for each place and thread from which no match can come. Only places at a
   // multiple of kTraceBytes, so the searches of one text read each byte a bounded number of times.
@@ -172,18 +172,29 @@ class RegexSearch {
   }
   void clear_trail() {
     trail_.clear();
-    trail_threads_.clear();
+    trail_bits_.clear();
+  }
+  static void set_bits(const Threads& threads, std::uint64_t* bits) {
+    for (const std::uint32_t thread : threads) {
+      bits[thread >> 6] |= std::uint64_t{1} << (thread & 63);
+    }
+  }
+  void add_trail_bits() {
+    trail_bits_.resize(trail_bits_.size() + words_per_place());
+    set_bits(threads_, &trail_bits_[trail_bits_.size() - words_per_place()]);
   }
   void leave_traces() {
     if (trail_.empty()) return;
-    if (failed_.empty()) {
-      failed_.resize((text_.size() / kTraceBytes + 1) * words_per_place());
-    }
+    const std::size_t words = words_per_place();
+    if (failed_.empty()) failed_.resize((text_.size() / kTraceBytes + 1) * words);
     for (std::size_t i = 0; i < trail_.size(); ++i) {
       const auto [place, state] = trail_[i];
-      std::uint64_t* bits = failed_.data() + place * words_per_place();
-      const Threads& threads = regex_.has_table() ? regex_.threads_of_[state] : trail_threads_[i];
-      for (const std::uint32_t thread : threads) bits[thread >> 6] |= std::uint64_t{1} << (thread & 63);
+      std::uint64_t* bits = failed_.data() + place * words;
+      if (regex_.has_table()) {
+        set_bits(regex_.threads_of_[state], bits);
+      } else {
+        for (std::size_t w = 0; w < words; ++w) bits[w] |= trail_bits_[i * words + w];
+      }
     }
     clear_trail();
   }
@@ -196,7 +207,7 @@ class RegexSearch {
   std::uint16_t context_ = 0;
   RegexProgram::Scratch scratch_;
   std::vector<std::pair<std::size_t, std::uint32_t>> trail_;
-  std::vector<Threads> trail_threads_;
+  std::vector<std::uint64_t> trail_bits_;  // without a table: the threads at each place
   std::vector<std::uint64_t> failed_;
 };
 

@@ -20,8 +20,9 @@ struct Match {
 // otherwise the threads of the program are moved one by one.
 class Regex {
  public:
-  // Throws DataError that names `where` and what is wrong or unsupported: back-references, recursion,
-  // look-around of more than a character, possessive quantifiers on more than a character.
+  // Throws DataError that names `where` and what is wrong or unsupported: back-references,
+  // recursion, look-around of more than a character, possessive quantifiers on more than a
+  // character.
   Regex(std::string_view pattern, RegexFlavor flavor, std::string_view where);
 
   // All matches, in order, as the `onig` and `regex` crates list them: an empty one is left out

@@ -26,8 +26,7 @@ inline RegexNode alternate(RegexNode a, RegexNode b) {
   return node;
 }
 inline RegexNode repeat(RegexNode child, int least, int most, Greed greed) {
-  RegexNode node{
-      .kind = RegexNode::Kind::kRepeat, .greed = greed, .least = least, .most = most};
+  RegexNode node{.kind = RegexNode::Kind::kRepeat, .greed = greed, .least = least, .most = most};
   node.children.push_back(std::move(child));
   return node;
 }

@@ -1,5 +1,6 @@
 // The known patterns character by character: next_piece<K>(p, end) gives the end of the piece that
-// starts at p. No state, no backtracking beyond the current run; pattern texts in known_pattern.cpp.
+// starts at p. No state, no backtracking beyond the current run; pattern texts in
+// known_pattern.cpp.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,9 @@ inline Bytes skip_symbols(Bytes p, Bytes end) {
   return p;
 }
 
-inline bool is_newline(std::uint8_t byte) { return byte == '\n' || byte == '\r'; }
+inline bool is_newline(std::uint8_t byte) {
+  return byte == '\n' || byte == '\r';
+}
 
 inline Bytes skip_newlines(Bytes p, Bytes end) {
   while (p < end && is_newline(*p)) ++p;
@@ -89,7 +92,9 @@ Bytes skip_white_space(Bytes p, Bytes end, IsEnd&& is_end) {
   return ended || last == p ? q : last;
 }
 
-inline bool never_end(const Char&) { return false; }
+inline bool never_end(const Char&) {
+  return false;
+}
 
 template <unsigned kMaxDigits, AtEnd kAtEnd>
 Bytes next_cl100k(Bytes p, Bytes end) {
@@ -137,8 +142,8 @@ inline Bytes next_o200k(Bytes p, Bytes end) {
   Char second;
   if (q < end) second = read_char(q, end);
   if (second.is(kIsLetter | kIsMark) && !first.is(kIsNewline)) return skip_cased_word(q, end);
-  const bool symbols = !first.is(kIsSpace) ||
-                       (*p == ' ' && q < end && !second.is(kIsSpace | kIsLetter | kIsNumber));
+  const bool symbols =
+      !first.is(kIsSpace) || (*p == ' ' && q < end && !second.is(kIsSpace | kIsLetter | kIsNumber));
   if (!symbols) return skip_white_space<AtEnd::kSplitAfterNewline>(p, end, never_end);
   Bytes r = skip_symbols(q, end);
   while (r < end && (is_newline(*r) || *r == '/')) ++r;
