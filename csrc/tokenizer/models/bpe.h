@@ -47,9 +47,6 @@ class Bpe : public Model {
 // spell bytes, else over characters. Throws DataError.
 std::unique_ptr<Bpe> make_bpe(const TokenizerSpec& spec);
 
-// The byte that "<0xAB>" names, or -1.
-int byte_of_piece(std::string_view text);
-
 // `kinds[i]` is the kind of tokens[i]. make_bpe reads them off the spec: `extra` may hold a list
 // "piece_kinds"; else the unknown token, <0xAB> with byte fallback, special added tokens (control)
 // and other added tokens (user-defined) are told apart.

@@ -33,19 +33,7 @@ Text text_between(const std::uint8_t* begin, const std::uint8_t* end) {
   return {begin, end};
 }
 
-// Of a byte piece; its two digits are hexadecimal, in capitals.
-int digit_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 }  // namespace
-
-int byte_of_piece(std::string_view text) {
-  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
-  const int high = digit_of(text[3]), low = digit_of(text[4]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
 
 struct SentencePieceBpe::Scratch : BpeScratch {
   PieceCache cache;

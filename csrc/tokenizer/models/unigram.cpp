@@ -178,7 +178,7 @@ std::size_t UnigramModel::word_end(Text text, std::size_t begin) const {
   while (i + 8 <= text.size()) {
     std::uint64_t bytes = 0;
     std::memcpy(&bytes, p + i, 8);
-    bytes ^= kSpaceMark[0] * kLows;
+    bytes ^= kSpaceMarkBytes[0] * kLows;
     const std::uint64_t hits = (bytes - kLows) & ~bytes & kHighs;
     i += hits == 0 ? 8 : static_cast<std::size_t>(std::countr_zero(hits)) / 8;
     if (hits == 0) continue;

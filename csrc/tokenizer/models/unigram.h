@@ -29,10 +29,10 @@ struct UnigramRules {
   std::vector<PieceType> types;
 };
 
-inline constexpr std::array<std::uint8_t, 3> kSpaceMark = {0xE2, 0x96, 0x81};  // U+2581
+inline constexpr std::array<std::uint8_t, 3> kSpaceMarkBytes = {0xE2, 0x96, 0x81};  // U+2581
 
 inline bool is_space_mark(const std::uint8_t* p, const std::uint8_t* end) {
-  return end - p >= 3 && std::equal(kSpaceMark.begin(), kSpaceMark.end(), p);
+  return end - p >= 3 && std::equal(kSpaceMarkBytes.begin(), kSpaceMarkBytes.end(), p);
 }
 
 class UnigramModel final : public Model {

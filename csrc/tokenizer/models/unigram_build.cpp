@@ -68,7 +68,7 @@ void UnigramModel::set_types(const TokenizerSpec& spec, const UnigramRules& rule
   }
   if (unknown_.id != ByteTrie::kNoValue) types_[unknown_.id] = PieceType::kUnknown;
   for (std::size_t id = 0; unknown_.byte_fallback && id < types_.size(); ++id) {
-    if (byte_of_token(spec.tokens[id]) >= 0) types_[id] = PieceType::kByte;
+    if (byte_of_piece(spec.tokens[id]) >= 0) types_[id] = PieceType::kByte;
   }
 }
 
@@ -105,7 +105,7 @@ void UnigramModel::set_byte_ids(const TokenizerSpec& spec) {
   unknown_.byte_ids.fill(ByteTrie::kNoValue);
   if (!unknown_.byte_fallback) return;
   for (std::size_t id = 0; id < spec.tokens.size(); ++id) {
-    const int byte = byte_of_token(spec.tokens[id]);
+    const int byte = byte_of_piece(spec.tokens[id]);
     if (byte >= 0)
       unknown_.byte_ids[static_cast<std::size_t>(byte)] = static_cast<std::uint32_t>(id);
   }

@@ -4,16 +4,6 @@
 
 namespace llmcore::tokenizer {
 
-int byte_of_token(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-  };
-  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
-  const int high = digit(text[3]), low = digit(text[4]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 void UnigramWriter::finish() {
   if (run_end_ == 0) return;
   const Text run = text_.subspan(run_begin_, run_end_ - run_begin_);

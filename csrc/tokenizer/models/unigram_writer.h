@@ -25,9 +25,6 @@ struct UnknownRules {
   std::array<std::uint32_t, 256> byte_ids{};  // kNoValue: none
 };
 
-// Byte of a token text of the form <0xAB>, or -1.
-int byte_of_token(std::string_view text);
-
 class UnigramWriter {
  public:
   UnigramWriter(const UnknownRules& rules, const ByteTrie& trie,
