@@ -155,6 +155,10 @@ void bind_pipeline(nb::module_& m) {
           "find_text",
           [](const Pipeline& self, const std::string& text) { return self.find(text); },
           nb::arg("text"))
+      .def(
+          "count_steps",
+          [](const Pipeline& self, nb::handle text) { return self.count_steps(view_of(text)); },
+          nb::arg("text"))
       .def_prop_ro("spec", [](const Pipeline& self) { return TokenizerSpec(self.spec()); })
       .def_prop_ro("size", &Pipeline::size)
       .def_prop_ro("kind",

@@ -66,7 +66,10 @@ void Pipeline::add_texts() {
     size = std::max<std::size_t>(size, token.id + std::size_t{1});
   }
   texts_.assign(size, {});
-  std::copy(spec_.tokens.begin(), spec_.tokens.end(), texts_.begin());
+  hidden_ = hidden_texts(spec_);
+  for (std::size_t id = 0; id < spec_.tokens.size(); ++id) {
+    texts_[id] = spec_.tokens[id].empty() ? hidden_[id] : spec_.tokens[id];
+  }
   for (const AddedTokenSpec& token : spec_.added) texts_[token.id] = token.content;
 }
 
@@ -74,9 +77,10 @@ void Pipeline::make_components() {
   const auto normalizer = parse(spec_.normalizer, "normalizer");
   const auto pre_tokenizer = parse(spec_.pre_tokenizer, "pre_tokenizer");
   const auto post_processor = parse(spec_.post_processor, "post_processor");
-  const auto decoder = parse(spec_.decoder, "decoder");
   is_sentencepiece_ = normalizer->root()["type"].is_string() &&
                       normalizer->root()["type"].string() == "SentencePiece";
+  const auto decoder =
+      parse(is_sentencepiece_ ? sentencepiece_decoder(spec_) : spec_.decoder, "decoder");
   normalizer_ = make_normalizer(normalizer->root(), "normalizer");
   pre_tokenizer_ = make_pre_tokenizer(pre_tokenizer->root(), "pre_tokenizer");
   post_processor_ = make_post_processor(post_processor->root(), "post_processor", size());
@@ -362,6 +366,14 @@ std::vector<UnigramModel::ScoredIds> Pipeline::nbest(Text text, std::size_t coun
                       std::to_string(work->pieces.size()));
   }
   return unigram_->nbest(work->text.text(), count);
+}
+
+std::uint64_t Pipeline::count_steps(Text text) const {
+  if (!fast_model_) throw ConfigError("count_steps: the model must be byte-level BPE");
+  tokenizer::Workspace work;
+  IdBuffer ids;
+  encode_pieces(*fast_model_, *fast_scanner_, text, work, ids);
+  return work.scratch.num_steps;
 }
 
 // --- many texts ------------------------------------------------------------------------------

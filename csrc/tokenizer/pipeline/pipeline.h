@@ -63,6 +63,8 @@ class Pipeline {
   // The most likely segmentations with their scores, best first. Throws ConfigError for models
   // other than Unigram, and where the pre-tokenizer cuts the text.
   std::vector<UnigramModel::ScoredIds> nbest(Text text, std::size_t count) const;
+  // Merges done while encoding `text` with an empty cache: the work, for tests of its growth.
+  std::uint64_t count_steps(Text text) const;
 
  private:
   struct Workspace;
@@ -83,6 +85,7 @@ class Pipeline {
   void finish(const EncodeOptions& options, Encoded& out) const;
 
   TokenizerSpec spec_;
+  std::vector<std::string> hidden_;      // texts of ids that the model does not look for
   std::vector<std::string_view> texts_;  // by id
   bool is_sentencepiece_ = false;
   std::unique_ptr<AddedTokens> literal_;     // found in the text as it is
