@@ -2,8 +2,7 @@
 //
 // Ladder: `bench_activation --threads 1` of benchmarks/cpp on an AMD EPYC (Zen 4, 32 MiB L3,
 // avx512_bf16) that other builds shared: one thread's CPU time, % of a copy of as many bytes in the
-// same rounds. One thread copies 27-30 GB/s, nearly what the machine does, so what arithmetic
-// bounds here has twice the time with two threads. Two threads were not measured: never quiet.
+// same rounds. One thread copies 27-30 GB/s; shares with two threads are in the performance log.
 //   1. functions left to the inliner: gelu backward bfloat16 37 %, a call spilled every register
 //   2. flat loops; bfloat16 on functions exact to 2^-15: gelu backward bfloat16 53 %
 //   3. the next row of a fused projection fetched ahead: swiglu forward float32 6000x1364

@@ -251,6 +251,7 @@ void cross_entropy(const CrossEntropyArgs& args, const ParallelFor& parallel_for
 }
 
 void cross_entropy_backward(const CrossEntropyBackwardArgs& args, const ParallelFor& parallel_for) {
+  if (args.cols == 0) return;
   switch (args.dtype) {
     case DType::kFloat32:
       return backward<float>(args, parallel_for);

@@ -168,11 +168,13 @@ inline uint64_t sum_weighted_exponents(const float* scores, const uint64_t* weig
   for (int64_t at = 0; at < n; at += kLanes) {
     VecUL weight;
     __builtin_memcpy(&weight, weights + at, sizeof(weight));
-    if (n - at < kLanes) {
-      for (int i = 0; i < kLanes; ++i) weight[i] = at + i < n ? weight[i] : 0;
+    VecD x = (to_double(scores + at) - weighing.top) * weighing.scale;
+    for (int i = 0; i < kLanes && n - at < kLanes; ++i) {
+      if (at + i < n) continue;
+      weight[i] = 0;
+      x[i] = 0;  // infinity may lie there, and 0 times that is NaN
     }
     const VecD w = (VecD)(weight | kIntegerBias) - kTwo52;
-    const VecD x = (to_double(scores + at) - weighing.top) * weighing.scale;
     sum += to_biased_integers(w * -at_least(x, VecD{} - 64.0)) - kIntegerBias;
   }
   return sum_lanes(sum);

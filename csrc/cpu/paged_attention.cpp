@@ -13,13 +13,10 @@
 //   4. keys by strips in the first-level cache          15.4  14.2    16.8  18.4   13.7   8.1
 //   5. ragged rows prefetched to their end, all heads
 //      of float32 in a task  <- this                    15.2  14.2    16.4  17.2   13.1   9.7
-// Rung 3 without prefetch: 8.5, 7.9, 9.0, 7.2, 6.5, 5.2; rung 2 into the first-level cache: 8.2,
-// 9.0, 9.8, 9.6, 6.6, 5.7. With every entry of the block tables one of a few pages, all cached, the
-// last does 26.7, 25.1, 37.6, 31.0, 28.4 and 20.4 (the benchmark changed by hand): memory bounds
-// these, at page 1 its latency for scattered pieces. Arithmetic bounds int8 (6.0 GB/s under float32
-// queries of at most 7.0, 7.5 under bfloat16 of 9.9), whose bytes are each converted and meet four
-// heads; with 8 rows per head (32768x8/1x128: 11.2 of 17.3, 10.6 of 15.5) the two add up. Scales of
-// int8 deferred to scores and weights under float32 save 6 % more but err too much.
+// Two threads (`make bench`), % of read, these shapes in order: 78, 52, 82, 84, 73, 55; int8 42
+// to 50. Memory bounds these, at page 1 its latency for scattered pieces; arithmetic bounds int8,
+// whose bytes are each converted and meet four heads. Prefetch into the first-level cache did not
+// help.
 #include "ops/paged_attention.h"
 
 #include "cpu/attention_run.h"

@@ -92,11 +92,12 @@ double scale_of(const Tensor& tensor) {
   fail("grad_scale must be a 0-dim float32 or float64 tensor, got another");
 }
 
-void check_hyper(int64_t step, double beta1, double beta2) {
+void check_hyper(int64_t step, double beta1, double beta2, double eps) {
   if (step < 1) fail("step must be >= 1, got " + std::to_string(step));
   for (const double beta : {beta1, beta2}) {
     if (!(beta >= 0.0 && beta < 1.0)) fail("betas must be in [0, 1), got " + std::to_string(beta));
   }
+  if (!(eps >= 0.0)) fail("eps must be >= 0, got " + std::to_string(eps));
 }
 
 void adamw_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
@@ -106,7 +107,7 @@ void adamw_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs
   check_list("exp_avgs", exp_avgs, params);
   check_list("exp_avg_sqs", exp_avg_sqs, params);
   if (!masters.empty()) check_list("masters", masters, params);
-  check_hyper(step, beta1, beta2);
+  check_hyper(step, beta1, beta2, eps);
   for (size_t i = 0; i < params.size(); ++i) {
     const IntHeaderOnlyArrayRef sizes = params[i].sizes();
     check_tensor("grads", i, grads[i], sizes, params[i].scalar_type());

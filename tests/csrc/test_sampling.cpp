@@ -9,6 +9,7 @@
 
 #include "core/philox.h"
 #include "cpu/kernel_table.h"
+#include "cpu/scratch.h"
 #include "expect.h"
 
 namespace {
@@ -124,6 +125,15 @@ Outputs outputs_of(SamplingArgs args, int64_t num_logprobs, bool processed,
   return out;
 }
 
+// As run_alone, in a scratch that another op left full of infinities.
+void run_in_leftovers(int64_t begin, int64_t end, int64_t, llmcore::ParallelFor::Body body,
+                      void* context) {
+  constexpr int64_t kCount = 1 << 18;
+  float* scratch = llmcore::cpu::thread_floats(llmcore::cpu::Scratch::kWorker, kCount);
+  std::fill_n(scratch, kCount, INFINITY);
+  if (begin < end) body(begin, end, context);
+}
+
 void test_shape(int64_t rows, int64_t vocab) {
   const Inputs in = inputs(rows, vocab);
   for (const SamplingParams& params : parameter_sets()) {
@@ -133,6 +143,7 @@ void test_shape(int64_t rows, int64_t vocab) {
         const int64_t num = vocab < 7 ? vocab : 7;
         const Outputs out = outputs_of(args, num, processed, run_alone);
         EXPECT(out == outputs_of(args, num, processed, run_parallel));
+        EXPECT(out == outputs_of(args, num, processed, run_in_leftovers));
         for (const int64_t id : out.ids) EXPECT(id >= 0 && id < vocab);
         for (const float logprob : out.logprobs) EXPECT(logprob <= 0 && logprob > -100);
       }

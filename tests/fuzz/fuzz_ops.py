@@ -268,7 +268,8 @@ def assert_same(
         if real.numel() == 0:
             continue
         eps = max(torch.finfo(dtype).eps, 1e-6)
-        allowed = 8 * (theirs - real).abs().max() + 4 * eps * real.abs().max() + 1e-30
+        # The reference of gelu rounds its left tail, 4e-16 and less, to 0.
+        allowed = 8 * (theirs - real).abs().max() + 4 * eps * real.abs().max() + 1e-15
         error = (mine - real).abs().max()
         assert error <= allowed, f"error {error:.3e} > allowed {allowed:.3e}"
 

@@ -1,5 +1,6 @@
 """Projections: the formula, the group, and no draw from the global random stream."""
 
+import pytest
 import torch
 
 from llmcore.nn import Linear, PackedProjection, linear_group
@@ -29,6 +30,7 @@ def test_building_draws_nothing() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.native
 def test_packed_projection_is_the_linear_without_its_parameter() -> None:
     linear = Linear(40, 70)
     torch.nn.init.normal_(linear.weight, generator=torch.Generator().manual_seed(2))

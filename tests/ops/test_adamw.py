@@ -123,6 +123,8 @@ def test_dispatcher_checks_its_arguments_itself() -> None:
         op(lists[0], [], *lists[2:], [], scale, *numbers)
     with pytest.raises(RuntimeError, match="step must be >= 1"):
         op(*lists, [], scale, 0, *numbers[1:])
+    with pytest.raises(RuntimeError, match="eps must be >= 0"):
+        op(*lists, [], scale, *numbers[:4], -1.0, numbers[5])
     with pytest.raises(RuntimeError, match="grad_scale must be a 0-dim"):
         op(*lists, [], torch.ones(2), *numbers)
 

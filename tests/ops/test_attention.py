@@ -102,6 +102,7 @@ def test_log_sum_exp() -> None:
     assert lse[0, 0, 3] == -torch.inf
 
 
+@pytest.mark.native
 def test_the_last_query_sees_every_key() -> None:
     # Causal is aligned bottom-right: the tail of a long run equals the tail alone, cached.
     q, k, v = (normal(2, 9, 4, 8, seed=seed) for seed in range(3))
@@ -128,6 +129,7 @@ DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("spec", RULES, ids=str)
+@pytest.mark.native
 def test_a_row_is_the_same_whole_in_chunks_and_one_by_one(
     dtype: torch.dtype, spec: AttentionSpec
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_row_is_the_same_whole_in_chunks_and_one_by_one(
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("num_queries", [1, 3, 40])
+@pytest.mark.native
 def test_a_sequence_is_the_same_alone_and_in_any_batch(
     dtype: torch.dtype, num_queries: int
 ) -> None:
@@ -255,6 +258,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.native
 def test_memory_is_linear() -> None:
     """16,384 tokens: the scores alone would take 1 GiB."""
     done = subprocess.run(

@@ -145,6 +145,7 @@ def test_dropout_drops_the_same_weights_as_the_forward() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.native
 def test_gradients_do_not_depend_on_the_number_of_threads(dtype: torch.dtype) -> None:
     calls: list[tuple[tuple[Tensor, ...], dict[str, Any]]] = [
         (qkv(1, 330, 330, (2, 1), (32, 32), dtype=dtype), {}),
@@ -164,6 +165,7 @@ def test_gradients_do_not_depend_on_the_number_of_threads(dtype: torch.dtype) ->
 
 
 @pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.native
 def test_a_sequence_has_the_same_gradient_alone_batched_and_packed(dtype: torch.dtype) -> None:
     lengths = [70, 1, 130, 64]
     starts = [0, *itertools.accumulate(lengths)]
@@ -299,6 +301,7 @@ print((backward(8192) - before) / 1024)
 """
 
 
+@pytest.mark.native
 def test_memory_grows_with_the_length_not_its_square() -> None:
     # One float32 T x T array would be 256 MiB; the tensors themselves are 1 MiB each.
     done = subprocess.run(

@@ -32,6 +32,7 @@ def test_no_sequences() -> None:
     assert attention_packed(*packed([], [], dtype=torch.float32)).shape == (0, 4, 16)
 
 
+@pytest.mark.native
 def test_bad_ends_raise() -> None:
     q, k, v, ends_q, ends_k = packed([2, 5], [2, 6], dtype=torch.float32)
     bad = [[0, 2, 6], [0, 2, 8], [1, 2, 7], [0, 8, 7], [0, -1, 7], [-5, 2, 7], [0, 2**62, 7]]

@@ -81,6 +81,7 @@ def test_large_outputs_written_around_the_cache(dtype: torch.dtype, cols: int) -
         assert all(torch.equal(a[some], b) for a, b in zip(grads, wanted, strict=True))
 
 
+@pytest.mark.native
 def test_halves_of_a_fused_projection_are_not_copied() -> None:
     fused = normal(64, 2 * 4096)
     gate, up = fused[:, :4096], fused[:, 4096:]

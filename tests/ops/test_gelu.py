@@ -36,6 +36,7 @@ def test_it_is_torchs(dtype: torch.dtype, approximate: str) -> None:
     torch.testing.assert_close(gelu(x, approximate=approximate), expected)
 
 
+@pytest.mark.native
 def test_the_negative_tail_keeps_its_relative_accuracy() -> None:
     x = torch.linspace(-12.5, -3, 1001)
     wide = x.double()

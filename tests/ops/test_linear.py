@@ -57,6 +57,7 @@ def check_passes_of_a_large_batch() -> None:
 
 
 @pytest.mark.parametrize("isa", build_info()["cpu_isas_supported"])
+@pytest.mark.native
 def test_rows_do_not_depend_on_their_company(isa: str) -> None:
     command = [sys.executable, "-m", "tests.ops.test_linear"]
     done = subprocess.run(
@@ -223,6 +224,7 @@ def test_infinite_float_weights_stay_in_their_column() -> None:
         assert torch.isfinite(got[:, :64]).all() and not torch.isfinite(got[:, 64]).any()
 
 
+@pytest.mark.native
 def test_misaligned_tensors() -> None:
     for kind in FORMATS:
         packed = weight_of(70, 40, kind)
@@ -243,6 +245,7 @@ def test_vocabulary_head_of_odd_size() -> None:
 # --- doors ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.native
 def test_float64_is_for_the_reference_alone() -> None:
     x, packed = normal(2, 8).double(), weight_of(3, 8, FORMATS[0])
     with pytest.raises(DtypeError, match="^linear: x must be float32 or bfloat16, got float64"):

@@ -48,6 +48,7 @@ def test_paged_is_contiguous_to_the_bit(dtype: torch.dtype, page: int) -> None:
 
 
 @pytest.mark.parametrize("cache_dtype", [torch.float32, torch.bfloat16, torch.int8], ids=str)
+@pytest.mark.native
 def test_whole_chunked_and_token_by_token_agree_to_the_bit(cache_dtype: torch.dtype) -> None:
     """A prompt in chunks of any size, appended as it goes, with neighbours in the batch."""
     length, page, dtype = 150, 16, torch.float32

@@ -104,6 +104,7 @@ def test_layouts_that_cannot_be_written_in_place() -> None:
                 rope_(x, cos, sin)
 
 
+@pytest.mark.native
 def test_the_dispatcher_op_checks_and_writes() -> None:
     nothing = torch.empty(0, dtype=torch.int64)
     x, (cos, sin) = normal(2, 4, 3, 8), tables(torch.arange(4), 8)
