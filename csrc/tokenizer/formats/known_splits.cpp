@@ -5,8 +5,10 @@
 namespace llmcore::tokenizer {
 namespace {
 
-// As in tiktoken 0.14, whose `\s++$` takes line breaks at the very end that Llama-3's leaves.
+// As tiktoken 0.14 reads its own text: \z takes line breaks at the very end that Llama-3's leaves.
 constexpr std::string_view kCl100k =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)";
+constexpr std::string_view kCl100kOfTiktoken =
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
 constexpr std::string_view kLlama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -141,7 +143,7 @@ std::string normalizer_of(const KnownSplit& split) {
 }
 
 std::string pre_tokenizer_of_pattern(std::string_view pattern) {
-  const KnownSplit* split = find_split(pattern);
+  const KnownSplit* split = find_split(pattern == kCl100kOfTiktoken ? "cl100k_base" : pattern);
   return split != nullptr ? pre_tokenizer_of(*split) : pre_tokenizer_of_regex(pattern);
 }
 
