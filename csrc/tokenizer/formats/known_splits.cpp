@@ -113,6 +113,7 @@ const std::vector<KnownSplit>& known_splits() {
 }
 
 const KnownSplit* find_split(std::string_view name) {
+  if (name == kCl100kOfTiktoken) name = "cl100k_base";
   for (const KnownSplit& split : known_splits()) {
     if (split.name == name || has_word(split.other_names, name)) return &split;
   }
@@ -143,7 +144,7 @@ std::string normalizer_of(const KnownSplit& split) {
 }
 
 std::string pre_tokenizer_of_pattern(std::string_view pattern) {
-  const KnownSplit* split = find_split(pattern == kCl100kOfTiktoken ? "cl100k_base" : pattern);
+  const KnownSplit* split = find_split(pattern);
   return split != nullptr ? pre_tokenizer_of(*split) : pre_tokenizer_of_regex(pattern);
 }
 
