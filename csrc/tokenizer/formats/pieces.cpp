@@ -83,8 +83,15 @@ std::string normalizer_json(const PieceModel& model) {
   return out + '}';
 }
 
+// For other libraries: this one knows SentencePiece's rules themselves.
 std::string decoder_json(const PieceModel& model) {
   std::string out = R"({"type":"Sequence","decoders":[)";
+  const auto unknown = [](const ModelPiece& p) { return p.type == PieceType::kUnknown; };
+  const auto unk = std::find_if(model.pieces.begin(), model.pieces.end(), unknown);
+  if (unk != model.pieces.end()) {
+    (out += R"({"type":"Replace","pattern":{"String":)") += json_quote(unk->text);
+    ((out += R"(},"content":)") += json_quote(model.unk_surface)) += "},";
+  }
   out += R"({"type":"Replace","pattern":{"String":"▁"},"content":" "})";
   if (model.byte_fallback) out += R"(,{"type":"ByteFallback"})";
   out += R"(,{"type":"Fuse"})";
