@@ -140,6 +140,7 @@ class Tokenizer:
         *,
         add_special_tokens: bool = False,
         allowed_special: AllowedSpecial = "none",
+        disallowed_special: AllowedSpecial = "none",
     ) -> list[int]:
         """Ids of a text.
 
@@ -147,11 +148,15 @@ class Tokenizer:
             text: `str`, or `bytes` of any content.
             add_special_tokens: Add what the tokenizer's post-processor puts around a text.
             allowed_special: Special tokens to recognise in the text: "none", "all" or their texts.
+            disallowed_special: Special tokens that the text must not spell, unless they are
+                allowed; those in neither set are ordinary text.
 
         Raises:
-            ConfigError: `allowed_special` names an unknown token.
-            DataError: a `str` with a lone surrogate, which no UTF-8 can hold.
+            ConfigError: `allowed_special` or `disallowed_special` names an unknown token.
+            DataError: a `str` with a lone surrogate, which no UTF-8 can hold, or a text that
+                spells a disallowed token.
         """
+        self._refuse_special(text, allowed_special, disallowed_special)
         return self._pipeline.encode(text, self._allowed(allowed_special), add_special_tokens)
 
     def encode_array(
@@ -160,8 +165,10 @@ class Tokenizer:
         *,
         add_special_tokens: bool = False,
         allowed_special: AllowedSpecial = "none",
+        disallowed_special: AllowedSpecial = "none",
     ) -> npt.NDArray[np.uint32]:
         """`encode` into an array, without a Python object per id."""
+        self._refuse_special(text, allowed_special, disallowed_special)
         return self._pipeline.encode_array(text, self._allowed(allowed_special), add_special_tokens)
 
     def encode_batch(
@@ -314,21 +321,33 @@ class Tokenizer:
 
     def _allowed(self, allowed_special: AllowedSpecial) -> list[bool]:
         """One flag per added token: whether it is looked for in the text."""
-        if isinstance(allowed_special, str):
-            match allowed_special:
-                case "none":
-                    return self._allow_none
-                case "all":
-                    return self._allow_all
-        elif unknown := sorted(set(allowed_special) - self._special.keys()):
-            raise ConfigError(
-                f"encode: allowed_special must name special tokens, got {unknown[0]!r}"
-            )
-        else:
-            return [not special or text in allowed_special for text, special in self._added]
-        raise ConfigError(
-            f"encode: allowed_special must be 'none', 'all' or a set, got {allowed_special!r}"
-        )
+        if allowed_special == "none":
+            return self._allow_none
+        if allowed_special == "all":
+            return self._allow_all
+        names = self._names(allowed_special, "allowed_special")
+        return [not special or text in names for text, special in self._added]
+
+    def _refuse_special(
+        self, text: str | bytes, allowed: AllowedSpecial, disallowed: AllowedSpecial
+    ) -> None:
+        if disallowed == "none":
+            return
+        names = self._names(disallowed, "disallowed_special")
+        for name in sorted(names - self._names(allowed, "allowed_special")):
+            if name in text if isinstance(text, str) else name.encode() in text:
+                raise DataError(f"encode: text must not spell the special token {name!r}, got it")
+
+    def _names(self, special: AllowedSpecial, argument: str) -> Set[str]:
+        if isinstance(special, str):
+            if special not in ("none", "all"):
+                raise ConfigError(
+                    f"encode: {argument} must be 'none', 'all' or a set, got {special!r}"
+                )
+            return self._special.keys() if special == "all" else set()
+        if unknown := sorted(set(special) - self._special.keys()):
+            raise ConfigError(f"encode: {argument} must name special tokens, got {unknown[0]!r}")
+        return set(special)
 
     def _id_array(self, ids: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
         array = np.asarray(ids)
