@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
-from llmcore.tokenizers.bpe_training import Progress, default_num_threads, train_bpe
+from llmcore.tokenizers.components import Component
 from llmcore.tokenizers.formats import read_tokenizer_file, write_tokenizer_file
+from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.stream_decoder import StreamDecoder
 from llmcore.tokenizers.tokenizer_json import format_tokenizer_json
+from llmcore.tokenizers.training import extend_spec, train_spec
 from llmcore.tokenizers.vocabulary import Vocabulary
+from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_threads
 
 AllowedSpecial = str | Set[str]
 """`"none"`, `"all"`, or the texts of the special tokens to recognise."""
@@ -57,32 +60,110 @@ class Tokenizer:
     @classmethod
     def train(
         cls,
-        source: Iterable[str],
+        source: TextSource | WordCounts,
         *,
         vocab_size: int,
         special_tokens: Sequence[str] = (),
         algorithm: str = "bpe",
         min_frequency: int = 0,
+        pattern: str | None = None,
+        normalizer: Component | None = None,
+        pre_tokenizer: Component | None = None,
+        text_field: str = "text",
         num_threads: int | None = None,
         progress: Progress | None = None,
+        **options: Any,
     ) -> "Tokenizer":
-        """Learn a vocabulary from texts; see `train_bpe` for the arguments.
+        """Learn a vocabulary from texts.
+
+        The result depends on the text alone, not on `num_threads` or on how the text was read.
+
+        Args:
+            source: A file or folder (text, JSONL, Parquet; `.gz` and `.zst` too), an iterable of
+                texts (`str` or `bytes`) and of `Path`s of such files, or `WordCounts`. Texts are
+                read once and not kept; memory grows with the distinct pre-tokens only.
+            vocab_size: Number of ids, or fewer if the text does not give that many.
+            special_tokens: Texts of the first ids; recognised when encoding, if allowed.
+            algorithm: "bpe"; its own options are those of `bpe_training.train_bpe_spec`:
+                `byte_level`, `tie_break`, `max_token_length`, `byte_fallback`, `unk_token`, ...
+            min_frequency: Pairs seen less often than this are not merged.
+            pattern: Split pattern: a known name ("gpt2", the default of byte-level BPE,
+                "cl100k_base", "o200k_base", "llama3", "qwen2", ...) or a regular expression.
+            normalizer: What texts go through first: a component of `tokenizer.json` as a dict or
+                as JSON, or the name of one without options ("NFC").
+            pre_tokenizer: The same of what splits texts, instead of `pattern`.
+            text_field: Field of JSONL rows, column of Parquet files.
+            num_threads: Threads that count; None takes every processor of the process.
+            progress: Called as `progress("count", characters_read, 0)` after each batch, then
+                about ten times a second as `progress("merge", tokens, vocab_size)`.
+            options: The algorithm's own.
 
         Raises:
-            ConfigError: `vocab_size`, `special_tokens` or `algorithm` is out of range.
-            DataError: `source` holds no text.
+            ConfigError: an argument is out of range, or the algorithm does not know it.
+            DataError: `source` holds no text, or what is not text.
         """
-        if algorithm != "bpe":
-            raise ConfigError(f"train: algorithm must be 'bpe', got {algorithm!r}")
-        vocabulary = train_bpe(
+        spec = train_spec(
             source,
+            algorithm=algorithm,
             vocab_size=vocab_size,
             special_tokens=special_tokens,
             min_frequency=min_frequency,
+            pattern=pattern,
+            normalizer=normalizer,
+            pre_tokenizer=pre_tokenizer,
+            text_field=text_field,
             num_threads=num_threads,
             progress=progress,
+            **options,
         )
-        return cls.from_vocabulary(vocabulary)
+        return cls(spec)
+
+    def extend(
+        self,
+        source: TextSource | WordCounts,
+        *,
+        vocab_size: int,
+        min_frequency: int = 0,
+        text_field: str = "text",
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> "Tokenizer":
+        """Continue training on new texts: a tokenizer with more ids, whose old ids are the same.
+
+        The old merges keep their order and cut the new texts first; new merges follow them. Added
+        tokens are text here, and no merge makes one.
+
+        Args:
+            source: As in `train`; the texts are split as this tokenizer splits them.
+            vocab_size: Number of ids afterwards, or fewer if the text does not give that many.
+            min_frequency: Pairs seen less often than this in the new texts are not merged.
+            text_field: As in `train`.
+            num_threads: As in `train`.
+            progress: As in `train`.
+            options: Those of `bpe_training.extend_bpe`: `tie_break`, `max_token_length`,
+                `character_coverage`.
+
+        Raises:
+            ConfigError: the tokenizer is no BPE, `vocab_size` is not above the present one, or an
+                option is out of range.
+            DataError: `source` holds no text, or what is not text.
+        """
+        if self.algorithm == "bpe" and vocab_size <= self.vocab_size:
+            raise ConfigError(
+                f"extend: vocab_size must be above the present {self.vocab_size}, got {vocab_size}"
+            )
+        spec = extend_spec(
+            self._pipeline.spec,
+            source,
+            vocab_size=vocab_size,
+            min_frequency=min_frequency,
+            text_field=text_field,
+            num_threads=num_threads,
+            progress=progress,
+            **options,
+        )
+        return type(self)(spec)
 
     @classmethod
     def load(
