@@ -86,12 +86,15 @@ TokenizerSpec train_door(WordCounter& counter, const nb::dict& values, const nb:
   spec.bpe.unk_token = options.get<std::string>("unk_token", "");
   spec.bpe.continuing_subword_prefix = args.continuing_subword_prefix;
   spec.bpe.end_of_word_suffix = args.end_of_word_suffix;
+  const bool takes_counts = options.get("takes_counts", false);
   std::uint32_t id = 0;
   for (const std::string& token : args.special_tokens) {
     spec.added.push_back({.id = id++, .content = token, .special = true});
   }
   const nb::gil_scoped_release release;
-  TrainedBpe trained = train_bpe(counter.merged(), args, tick_of(progress, args.vocab_size));
+  const TrainTick tick = tick_of(progress, args.vocab_size);
+  TrainedBpe trained = takes_counts ? train_bpe(counter.take(), args, tick)
+                                    : train_bpe(counter.merged(), args, tick);
   spec.tokens = std::move(trained.tokens);
   spec.merges = std::move(trained.merges);
   return spec;

@@ -126,7 +126,7 @@ def test_one_text_is_not_a_source() -> None:
 
 
 def test_items_must_be_text() -> None:
-    with pytest.raises(DataError, match="must yield str, got int"):
+    with pytest.raises(DataError, match="must yield str, bytes or Path, got int"):
         train_bpe(iter(["a", 3]), vocab_size=300)  # type: ignore[list-item]  # the error is the test
 
 

@@ -2,53 +2,33 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
+#include <numeric>
 
+#include "tokenizer/errors.h"
 #include "tokenizer/train/bpe_unions.h"
+#include "tokenizer/train/chunked_array.h"
 
 namespace llmcore::tokenizer {
 namespace {
 
 using Merges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
-// Places in the rows, written once and never moved.
-class PlaceStore {
- public:
-  std::uint64_t size() const { return size_; }
-  std::uint32_t& operator[](std::uint64_t i) { return chunks_[i >> kBits][i & (kChunk - 1)]; }
-  // Room for `count` more; returns where it begins.
-  std::uint64_t extend(std::uint64_t count) {
-    const std::uint64_t begin = size_;
-    size_ += count;
-    while (chunks_.size() << kBits < size_) {
-      chunks_.push_back(std::make_unique_for_overwrite<std::uint32_t[]>(kChunk));
-    }
-    return begin;
-  }
-
- private:
-  static constexpr unsigned kBits = 16;
-  static constexpr std::uint64_t kChunk = 1 << kBits;
-  std::vector<std::unique_ptr<std::uint32_t[]>> chunks_;
-  std::uint64_t size_ = 0;
-};
-
 constexpr std::uint32_t kRight = 1u << 31;  // on the id of a neighbour: it follows
-constexpr std::uint32_t kDropped = ~0u;
 
-// A pair waiting to be merged at places[begin, begin + size); its count may be out of date.
+// A pair waiting to be merged at places[begin, begin + size), or, of size 1, at `begin` itself; its
+// count may be out of date.
 struct QueueEntry {
   std::int64_t count;
   std::uint64_t pair;
-  std::uint64_t begin;
-  std::uint32_t info;
+  std::uint32_t begin;
   std::uint32_t size;
 };
 
 // What one step finds beside the new symbol, by the neighbour's id.
 struct Neighbour {
   std::int64_t count = 0;
-  std::uint32_t found = 0;  // places; then the place of the next
+  std::uint32_t found = 0;  // places
+  std::uint32_t next = 0;   // where the next goes; of one place, the place
   bool touched = false;
 };
 
@@ -61,9 +41,12 @@ class Merging {
 
   Merges run(const TrainTick& tick) {
     auto last_tick = std::chrono::steady_clock::now();
-    while (vocabulary_.size() < rules_.vocab_size && !queue_.empty()) {
+    while (vocabulary_.size() < rules_.vocab_size) {
+      if (queue_.empty() || queue_.front().count <= 1) queue_singles();
+      if (queue_.empty()) break;
       QueueEntry top = pop();
-      const std::int64_t count = pairs_.infos[top.info].count;
+      PairInfo& info = pairs_.infos[pairs_.find_or_add(top.pair)];
+      const std::int64_t count = info.count;
       if (top.count != count) {
         top.count = count;
         push(top);
@@ -71,7 +54,7 @@ class Merging {
       }
       if (count < 1 || count < rules_.min_frequency) break;
       if (unions_.is_forbidden(left_of(top.pair), right_of(top.pair))) continue;
-      merge(top);
+      merge(top, info.live_lists-- > 1);
       const auto now = std::chrono::steady_clock::now();
       if (tick && now - last_tick > std::chrono::milliseconds(100)) {
         last_tick = now;
@@ -86,6 +69,8 @@ class Merging {
     return a.count != b.count ? a.count < b.count : unions_.is_after(a.pair, b.pair);
   }
   void push(const QueueEntry& entry) {
+    // In small steps: the queue is large.
+    if (queue_.size() == queue_.capacity()) queue_.reserve(queue_.size() + queue_.size() / 4 + 64);
     queue_.push_back(entry);
     std::push_heap(queue_.begin(), queue_.end(),
                    [this](const QueueEntry& a, const QueueEntry& b) { return is_after(a, b); });
@@ -108,24 +93,59 @@ class Merging {
   }
 
   void count_first_pairs() {
+    std::vector<std::uint32_t> sizes;
     for_each_pair([&](std::uint32_t p, std::uint64_t pair) {
-      PairInfo& info = pairs_.infos[pairs_.find_or_add(pair)];
-      info.count += rows_.count(p);
-      ++info.pending;
+      const std::uint32_t i = pairs_.find_or_add(pair);
+      if (i == sizes.size()) sizes.push_back(0);
+      pairs_.infos[i].count += rows_.count(p);
+      ++sizes[i];
     });
-    std::vector<std::uint64_t> begins;
-    for (std::uint32_t i = 0; i < pairs_.infos.size(); ++i) {
-      PairInfo& info = pairs_.infos[i];
-      const std::uint64_t begin = places_.extend(info.pending);
-      ++info.live_lists;
-      queue_.push_back({info.count, info.pair, begin, i, info.pending});
-      begins.push_back(begin);
+    // The lists that are merged first lie together, and are given back together.
+    std::vector<std::uint32_t> order(sizes.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::sort(order.begin(), order.end(), [this](std::uint32_t a, std::uint32_t b) {
+      return pairs_.infos[a].count > pairs_.infos[b].count;
+    });
+    std::vector<std::uint32_t> begins(sizes.size());
+    for (const std::uint32_t i : order) begins[i] = extend_places(sizes[i]);
+    std::vector<std::uint32_t> ends = begins;
+    for_each_pair([&](std::uint32_t p, std::uint64_t pair) {
+      const std::uint32_t i = pairs_.find_or_add(pair);
+      if (sizes[i] == 1) {
+        begins[i] = p;
+      } else {
+        places_[ends[i]++] = p;
+      }
+    });
+    for (const std::uint32_t i : order) wait(pairs_.infos[i], begins[i], sizes[i]);
+  }
+
+  std::uint32_t extend_places(std::uint32_t size) {
+    if (size < 2) return 0;
+    if (size > UINT32_MAX - places_.size()) {
+      throw DataError("train: the distinct words must have fewer than 2^32 pairs, got more");
     }
-    for_each_pair([&](std::uint32_t p, std::uint64_t pair) {
-      places_[begins[pairs_.find_or_add(pair)]++] = p;
-    });
-    std::make_heap(queue_.begin(), queue_.end(),
-                   [this](const QueueEntry& a, const QueueEntry& b) { return is_after(a, b); });
+    return places_.extend(size);
+  }
+
+  // A new list of a pair's places. Those that stand once in all the text are many, and are merged
+  // last if at all: they wait outside the queue.
+  void wait(PairInfo& info, std::uint32_t begin, std::uint32_t size) {
+    ++info.live_lists;
+    if (info.count == 1 && size == 1 && info.single == 0 && !has_singles_) {
+      info.single = begin;
+    } else {
+      push({info.count, info.pair, begin, size});
+    }
+  }
+
+  void queue_singles() {
+    if (has_singles_) return;
+    has_singles_ = true;
+    for (std::uint32_t i = 0; i < pairs_.infos.size(); ++i) {
+      const PairInfo& info = pairs_.infos[i];
+      if (info.single != 0) push({1, info.pair, info.single, 1});
+    }
   }
 
   // Every place of the pair in the words of `merged_`, including those that other lists name.
@@ -145,16 +165,22 @@ class Merging {
     }
   }
 
-  void merge(const QueueEntry& entry) {
+  // `has_more`: the pair has other lists too.
+  void merge(const QueueEntry& entry, bool has_more) {
     const std::uint32_t left = left_of(entry.pair), right = right_of(entry.pair);
     const std::uint32_t id = vocabulary_.add(unions_.text(left, right));
     unions_.added(id, left, right);
     merges_.emplace_back(left, right);
     merged_.clear();
-    for (std::uint32_t i = 0; i < entry.size; ++i) merged_.push_back(places_[entry.begin + i]);
+    if (entry.size == 1) {
+      merged_.push_back(entry.begin);
+    } else {
+      for (std::uint32_t i = 0; i < entry.size; ++i) merged_.push_back(places_[entry.begin + i]);
+      places_.release(entry.begin, entry.size);
+    }
     // A token text reached by two merges can give a pair two lists, as in `tokenizers`, which
     // merges whole words at a time.
-    if (pairs_.infos[entry.info].live_lists-- > 1) {
+    if (has_more) {
       widen_to_words(left, right);
     } else if (left == right) {
       std::sort(merged_.begin(), merged_.end());
@@ -204,21 +230,22 @@ class Merging {
       add(pair_of(right, y), -right_[y].count);
       if (unions_.is_short_enough(id, y)) add(pair_of(id, y), right_[y].count);
     }
-    base_ = places_.size();
-    // (id, id) may be found from both sides; the other pairs have one.
-    const std::uint32_t both = right_[id].found;
-    for (const std::uint32_t x : left_touched_) {
-      place_list(pair_of(x, id), left_[x], x == id ? both : 0);
-    }
+    // (id, id) may be found from both sides: its list is that of the left.
+    if (left_[id].touched && right_[id].touched) left_[id].found += right_[id].found;
+    for (const std::uint32_t x : left_touched_) begin_list(left_[x], x, id);
     for (const std::uint32_t y : right_touched_) {
-      if (y == id && left_[id].touched) continue;
-      place_list(pair_of(id, y), right_[y], 0);
+      if (y != id || !left_[id].touched) begin_list(right_[y], id, y);
     }
     for (const auto& [symbol, place] : found_) {
       const std::uint32_t y = symbol & ~kRight;
-      Neighbour& side =
-          (symbol & kRight) == 0 || (y == id && left_[id].touched) ? left_[y] : right_[y];
-      if (side.found != kDropped) places_[base_ + side.found++] = place;
+      const bool is_right = symbol != y && (y != id || !left_[id].touched);
+      Neighbour& side = is_right ? right_[y] : left_[y];
+      if (side.found == 1) side.next = place;
+      if (side.found > 1) places_[side.next++] = place;
+    }
+    for (const std::uint32_t x : left_touched_) end_list(left_[x], x, id);
+    for (const std::uint32_t y : right_touched_) {
+      if (y != id || !left_[id].touched) end_list(right_[y], id, y);
     }
     for (const std::uint32_t x : left_touched_) left_[x] = {};
     for (const std::uint32_t y : right_touched_) right_[y] = {};
@@ -231,17 +258,17 @@ class Merging {
     pairs_.infos[pairs_.find_or_add(pair)].count += count;
   }
 
-  void place_list(std::uint64_t pair, Neighbour& side, std::uint32_t more) {
-    const std::uint32_t size = side.found + more;
-    side.found = kDropped;
-    if (!unions_.is_short_enough(left_of(pair), right_of(pair))) return;
-    const std::uint32_t i = pairs_.find_or_add(pair);
-    PairInfo& info = pairs_.infos[i];
-    if (info.count < 1) return;
-    ++info.live_lists;
-    const std::uint64_t begin = places_.extend(size);
-    side.found = static_cast<std::uint32_t>(begin - base_);
-    push({info.count, pair, begin, i, size});
+  // Room for the places that were found, if they are wanted.
+  void begin_list(Neighbour& side, std::uint32_t left, std::uint32_t right) {
+    const bool is_wanted = unions_.is_short_enough(left, right) &&
+                           pairs_.infos[pairs_.find_or_add(pair_of(left, right))].count > 0;
+    if (!is_wanted) side.found = 0;
+    side.next = extend_places(side.found);
+  }
+  void end_list(const Neighbour& side, std::uint32_t left, std::uint32_t right) {
+    if (side.found == 0) return;
+    wait(pairs_.infos[pairs_.find_or_add(pair_of(left, right))],
+         side.found == 1 ? side.next : side.next - side.found, side.found);
   }
 
   // A pair merged twice keeps its later rank, as in `tokenizers`.
@@ -262,7 +289,8 @@ class Merging {
   const MergingRules& rules_;
   Unions unions_;
   PairTable pairs_;
-  PlaceStore places_;
+  ChunkedArray<std::uint32_t> places_;
+  bool has_singles_ = false;  // in the queue
   std::vector<QueueEntry> queue_;
   Merges merges_;
   // Of one step: the places of its pair, its neighbours by id, which of them it met, and where.
@@ -270,7 +298,6 @@ class Merging {
   std::vector<Neighbour> left_, right_;
   std::vector<std::uint32_t> left_touched_, right_touched_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> found_;
-  std::uint64_t base_ = 0;  // of the step's new places
 };
 
 }  // namespace

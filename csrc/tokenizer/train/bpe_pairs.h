@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tokenizer/train/chunked_array.h"
+
 namespace llmcore::tokenizer {
 
 inline std::uint64_t pair_of(std::uint32_t left, std::uint32_t right) {
@@ -20,8 +22,8 @@ inline std::uint32_t right_of(std::uint64_t pair) {
 struct PairInfo {
   std::uint64_t pair;
   std::int64_t count;
-  std::uint32_t live_lists;  // queue entries of this pair
-  std::uint32_t pending;     // occurrences found while counting; then the place of the next
+  std::uint32_t live_lists;  // lists of places that wait to be merged
+  std::uint32_t single;      // the only place of a pair that waits outside the queue; else 0
 };
 
 // Pair -> index of its PairInfo.
@@ -30,18 +32,19 @@ class PairTable {
   PairTable() : slots_(1 << 12, 0) {}
 
   std::uint32_t find_or_add(std::uint64_t pair) {
-    if ((infos.size() + 1) * 4 > slots_.size() * 3) grow();
+    if ((infos.size() + std::size_t{1}) * 4 > slots_.size() * 3) grow();
     std::size_t i = home(pair);
     while (slots_[i] != 0) {
       if (infos[slots_[i] - 1].pair == pair) return slots_[i] - 1;
       i = (i + 1) & (slots_.size() - 1);
     }
-    infos.push_back({pair, 0, 0, 0});
-    slots_[i] = static_cast<std::uint32_t>(infos.size());
-    return slots_[i] - 1;
+    const std::uint32_t info = infos.extend(1);
+    infos[info] = {pair, 0, 0, 0};
+    slots_[i] = info + 1;
+    return info;
   }
 
-  std::vector<PairInfo> infos;
+  ChunkedArray<PairInfo> infos;
 
  private:
   std::size_t home(std::uint64_t pair) const {

@@ -51,6 +51,8 @@ struct TrainedBpe {
 using TrainTick = std::function<void(std::size_t)>;
 
 TrainedBpe train_bpe(const WordTable& words, const BpeTrainerArgs& args, const TrainTick& tick);
+// The same of words that nobody needs afterwards: their memory is freed before the merging.
+TrainedBpe train_bpe(WordTable&& words, const BpeTrainerArgs& args, const TrainTick& tick);
 
 // `spec` with new tokens and merges behind the old ones until it has `vocab_size` ids, added tokens
 // included: its own rules cut the words first. Of `args` only vocab_size, min_frequency, tie_break,

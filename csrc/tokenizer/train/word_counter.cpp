@@ -1,6 +1,7 @@
 #include "tokenizer/train/word_counter.h"
 
 #include <limits>
+#include <utility>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/train/piece_cutter.h"
@@ -10,6 +11,19 @@ namespace {
 
 constexpr std::size_t kFirstSlots = 1 << 12;
 constexpr std::size_t kChunkBytes = 1 << 17;
+
+// Where groups of neighbouring texts end that are worth a thread's while.
+std::vector<std::size_t> group(const std::vector<Text>& texts) {
+  std::vector<std::size_t> ends;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    size += texts[i].size();
+    if (size < kChunkBytes / 2 && i + 1 < texts.size()) continue;
+    ends.push_back(i + 1);
+    size = 0;
+  }
+  return ends;
+}
 
 }  // namespace
 
@@ -97,13 +111,16 @@ void WordCounter::count(const std::vector<Text>& texts, const Tick& tick) {
     }
     if (p < end) chunks.emplace_back(p, end);
   }
+  const std::vector<std::size_t> ends = group(chunks);
   std::vector<PieceCutter::Scratch> scratches(tables_.size());
-  parallel_for(chunks.size(), static_cast<unsigned>(tables_.size()), tick,
+  parallel_for(ends.size(), static_cast<unsigned>(tables_.size()), tick,
                [&](unsigned worker, std::size_t item) {
                  WordTable& table = tables_[worker];
-                 cutter_->for_each(chunks[item], scratches[worker],
-                                   [&](const std::uint8_t* p, const std::uint8_t* end,
-                                       const std::uint8_t* last) { table.count(p, end, last); });
+                 for (std::size_t i = item == 0 ? 0 : ends[item - 1]; i < ends[item]; ++i) {
+                   cutter_->for_each(chunks[i], scratches[worker],
+                                     [&](const std::uint8_t* p, const std::uint8_t* end,
+                                         const std::uint8_t* last) { table.count(p, end, last); });
+                 }
                });
 }
 
@@ -125,6 +142,11 @@ const WordTable& WordCounter::merged() {
     tables_[t] = WordTable();
   }
   return tables_[0];
+}
+
+WordTable WordCounter::take() {
+  merged();
+  return std::exchange(tables_[0], WordTable());
 }
 
 }  // namespace llmcore::tokenizer

@@ -114,6 +114,8 @@ class WordCounter {
   void add(WordCounter& other);
   // Folds the tables of all threads into one.
   const WordTable& merged();
+  // The same, given away: none are counted any more.
+  WordTable take();
 
  private:
   std::shared_ptr<const PieceCutter> cutter_;

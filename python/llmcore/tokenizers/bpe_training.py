@@ -109,6 +109,7 @@ def train_bpe_spec(
         raise ConfigError(f"train: limit_alphabet must be at least 1, got {limit_alphabet}")
     counts = count()
     options: dict[str, Any] = for_characters | {
+        "takes_counts": counts.is_temporary,
         "vocab_size": vocab_size,
         "special_tokens": specials,
         "min_frequency": min_frequency,
@@ -192,8 +193,14 @@ def train_bpe(
         DataError: `source` holds no text, or an item that is not valid text.
     """
     specials = list(special_tokens)
+
+    def count() -> WordCounts:
+        counts = WordCounts(num_threads=num_threads).count(source, progress=progress)
+        counts.is_temporary = True
+        return counts
+
     spec = train_bpe_spec(
-        lambda: WordCounts(num_threads=num_threads).count(source, progress=progress),
+        count,
         vocab_size=vocab_size,
         special_tokens=specials,
         min_frequency=min_frequency,

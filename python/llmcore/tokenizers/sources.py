@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ TABLE_SUFFIXES = (".jsonl", ".parquet")
 PACKED_SUFFIXES = (".gz", ".zst")
 
 _BLOCK_BYTES = 1 << 20
+_BATCH_CHARS = 1 << 20
+_TEXT_TYPES = {str, bytes}
 _ROWS = 1024
 
 
@@ -208,3 +211,40 @@ def _read_parquet(file: Path, field: str) -> Iterator[str | bytes]:
                     yield text
     except (pyarrow.ArrowException, OSError) as error:
         raise _unreadable(file, error) from error
+
+
+def batches(
+    source: TextSource,
+    *,
+    text_field: str = "text",
+    last_safe_cut: Callable[[bytes], int] | None = None,
+) -> Iterator[tuple[list[str | bytes], int]]:
+    """Yield the texts of `source` in lists of about a million characters, with their number."""
+    if isinstance(source, str | bytes | os.PathLike):
+        items: Iterator[Any] = read_texts(
+            source, text_field=text_field, last_safe_cut=last_safe_cut
+        )
+    else:
+        items = iter(source)
+    count = 16
+    batch: list[str | bytes] = []
+    size = 0
+    while part := list(islice(items, count)):
+        if set(map(type, part)) <= _TEXT_TYPES:
+            batch += part
+            part_size = sum(map(len, part))
+            size += part_size
+            # As many at once as make a quarter of a batch, by the length of the last ones.
+            count = max(1, min(2 * count, _BATCH_CHARS // 4 * len(part) // (part_size + 1), 8192))
+        else:
+            for text in read_texts(part, text_field=text_field, last_safe_cut=last_safe_cut):
+                batch.append(text)
+                size += len(text)
+                if size >= _BATCH_CHARS:
+                    yield batch, size
+                    batch, size = [], 0
+        if size >= _BATCH_CHARS:
+            yield batch, size
+            batch, size = [], 0
+    if batch:
+        yield batch, size

@@ -54,6 +54,7 @@ def train_spec(
         if isinstance(source, WordCounts):
             return source
         counts = WordCounts.of_components(component_json(normalizer), splits, num_threads)
+        counts.is_temporary = True
         return counts.count(source, text_field=text_field, progress=progress)
 
     return trainer(count, vocab_size=vocab_size, progress=progress, **options)

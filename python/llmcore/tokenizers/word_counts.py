@@ -2,18 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers.components import Component, component_json, pre_tokenizer_json
-from llmcore.tokenizers.sources import TextSource, read_texts
+from llmcore.tokenizers.sources import TextSource, batches
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is (0: not known)."""
-
-_BATCH_CHARS = 1 << 21
 
 
 def default_num_threads() -> int:
@@ -29,6 +27,9 @@ class WordCounts:
     only; the counts are 64-bit and do not depend on the number of threads. Not to be shared by
     threads while it changes.
     """
+
+    is_temporary = False
+    """Nobody needs the counts after the training that takes them."""
 
     def __init__(
         self,
@@ -109,15 +110,14 @@ class WordCounts:
         Args:
             source: As in `Tokenizer.train`.
             text_field: Field of JSONL rows, column of Parquet files.
-            progress: Called as `progress("count", characters_read, 0)` after each two million.
+            progress: Called as `progress("count", characters_read, 0)` after each million.
 
         Raises:
             DataError: `source` holds no text, or what is not text.
         """
         num_chars = 0
         cut = self._counter.last_safe_cut if self._counter.scans else None
-        texts = read_texts(source, text_field=text_field, last_safe_cut=cut)
-        for batch, size in _batches(texts):
+        for batch, size in batches(source, text_field=text_field, last_safe_cut=cut):
             self._counter.count(batch)
             num_chars += size
             if progress is not None:
@@ -173,17 +173,3 @@ def _write_whole(file: Path, data: bytes) -> None:
         except BaseException:
             os.unlink(temporary.name)
             raise
-
-
-def _batches(texts: Iterable[str | bytes]) -> Iterator[tuple[list[str | bytes], int]]:
-    """Lists of texts of about two million characters: work for threads, a bound on memory."""
-    batch: list[str | bytes] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH_CHARS:
-            yield batch, size
-            batch, size = [], 0
-    if batch:
-        yield batch, size
