@@ -75,7 +75,7 @@ ByteSpelling::ByteSpelling(GrowingVocabulary& vocabulary) {
 }
 
 CharSpelling::CharSpelling(GrowingVocabulary& vocabulary, const WordTable& words,
-                           const BpeTrainerArgs& args) {
+                           const BpeTrainerArgs& args, std::uint32_t least_new) {
   std::set<std::uint32_t> always;
   for (const std::string& text : args.initial_alphabet) {
     for_each_char(text, [&](std::uint32_t c, bool, bool) {
@@ -94,7 +94,9 @@ CharSpelling::CharSpelling(GrowingVocabulary& vocabulary, const WordTable& words
     forms_[chars[i].code] = {kAbsent, kAbsent, kAbsent, kAbsent};
   }
   if (chars.size() > room) chars.resize(room);
-  for (const CharCount& c : chars) always.insert(c.code);
+  for (const CharCount& c : chars) {
+    if (c.code >= least_new || vocabulary.find(text_of(c.code)) != nullptr) always.insert(c.code);
+  }
   for (const std::uint32_t c : always) {
     const std::uint32_t id = vocabulary.add(text_of(c));
     forms_[c] = {id, id, id, id};

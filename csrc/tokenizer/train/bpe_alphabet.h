@@ -27,7 +27,9 @@ class ByteSpelling {
 // The characters of the text by code point, then what they become inside and at the end of words.
 class CharSpelling {
  public:
-  CharSpelling(GrowingVocabulary& vocabulary, const WordTable& words, const BpeTrainerArgs& args);
+  // Characters below `least_new` get no token, but may have one.
+  CharSpelling(GrowingVocabulary& vocabulary, const WordTable& words, const BpeTrainerArgs& args,
+               std::uint32_t least_new = 0);
   // No merge passes an ill-formed byte or a character beyond the coverage; one that
   // limit_alphabet leaves out is as if it were not there, as in Hugging Face tokenizers.
   void operator()(std::string_view word, std::vector<std::uint32_t>& symbols) const;

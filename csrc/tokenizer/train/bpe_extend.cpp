@@ -77,6 +77,27 @@ void append_merges(TokenizerSpec& spec,
 
 }  // namespace
 
+// Declared here: the header of the formats and that of the models both have a Merge.
+std::vector<std::pair<std::uint32_t, std::uint32_t>> merges_of_scores(
+    const std::vector<std::string>& tokens, const std::vector<double>& scores,
+    const std::vector<bool>& usable);
+
+namespace {
+
+// SentencePiece merges whatever makes a piece.
+void remake_merges(TokenizerSpec& spec) {
+  if (spec.merges.empty()) return;
+  const std::vector<PieceType> types = piece_types(spec);
+  std::vector<bool> usable = forbidden_ids(spec, types);
+  usable.flip();
+  for (std::size_t id = 0; id < types.size(); ++id) {
+    if (types[id] == PieceType::kUserDefined || types[id] == PieceType::kUnused) usable[id] = true;
+  }
+  spec.merges = merges_of_scores(spec.tokens, spec.scores, usable);
+}
+
+}  // namespace
+
 TokenizerSpec extend_bpe(const TokenizerSpec& spec, const WordTable& words,
                          const BpeTrainerArgs& args, const TrainTick& tick) {
   GrowingVocabulary vocabulary;
@@ -87,7 +108,8 @@ TokenizerSpec extend_bpe(const TokenizerSpec& spec, const WordTable& words,
     chars.character_coverage = args.character_coverage;
     chars.continuing_subword_prefix = spec.bpe.continuing_subword_prefix;
     chars.end_of_word_suffix = spec.bpe.end_of_word_suffix;
-    const CharSpelling spelling(vocabulary, words, chars);
+    // ASCII that falls back to its byte is one token already.
+    const CharSpelling spelling(vocabulary, words, chars, spec.bpe.byte_fallback ? 0x80 : 0);
     if (vocabulary.size() > args.vocab_size) {
       throw ConfigError("extend: vocab_size must be at least " + std::to_string(vocabulary.size()) +
                         " (the vocabulary and the new characters), got " +
@@ -125,7 +147,11 @@ TokenizerSpec extend_bpe(const TokenizerSpec& spec, const WordTable& words,
                            .forbidden = forbidden};
   const auto merges = merge_rows(SymbolRows(words, spell), vocabulary, rules, tick);
   append(extended, vocabulary);
-  if (spec.scores.empty() && !spec.bpe.by_rank) append_merges(extended, merges);
+  if (!spec.scores.empty()) {
+    remake_merges(extended);
+  } else if (!spec.bpe.by_rank) {
+    append_merges(extended, merges);
+  }
   return extended;
 }
 

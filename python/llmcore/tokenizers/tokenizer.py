@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
-from llmcore.tokenizers.components import Component
 from llmcore.tokenizers.formats import read_tokenizer_file, write_tokenizer_file
 from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.stream_decoder import StreamDecoder
@@ -67,16 +66,14 @@ class Tokenizer:
         algorithm: str = "bpe",
         min_frequency: int = 0,
         pattern: str | None = None,
-        normalizer: Component | None = None,
-        pre_tokenizer: Component | None = None,
-        text_field: str = "text",
         num_threads: int | None = None,
         progress: Progress | None = None,
         **options: Any,
     ) -> "Tokenizer":
         """Learn a vocabulary from texts.
 
-        The result depends on the text alone, not on `num_threads` or on how the text was read.
+        The result depends on the text alone, not on `num_threads`, nor on the parts in which
+        `WordCounts` were counted.
 
         Args:
             source: A file or folder (text, JSONL, Parquet; `.gz` and `.zst` too), an iterable of
@@ -84,39 +81,29 @@ class Tokenizer:
                 read once and not kept; memory grows with the distinct pre-tokens only.
             vocab_size: Number of ids, or fewer if the text does not give that many.
             special_tokens: Texts of the first ids; recognised when encoding, if allowed.
-            algorithm: "bpe"; its own options are those of `bpe_training.train_bpe_spec`:
-                `byte_level`, `tie_break`, `max_token_length`, `byte_fallback`, `unk_token`, ...
+            algorithm: "bpe".
             min_frequency: Pairs seen less often than this are not merged.
-            pattern: Split pattern: a known name ("gpt2", the default of byte-level BPE,
+            pattern: Split pattern: a known name ("gpt2", the usual one of byte-level BPE,
                 "cl100k_base", "o200k_base", "llama3", "qwen2", ...) or a regular expression.
-            normalizer: What texts go through first: a component of `tokenizer.json` as a dict or
-                as JSON, or the name of one without options ("NFC").
-            pre_tokenizer: The same of what splits texts, instead of `pattern`.
-            text_field: Field of JSONL rows, column of Parquet files.
             num_threads: Threads that count; None takes every processor of the process.
             progress: Called as `progress("count", characters_read, 0)` after each batch, then
                 about ten times a second as `progress("merge", tokens, vocab_size)`.
-            options: The algorithm's own.
+            options: `normalizer`, `pre_tokenizer` and `text_field`, see `training.Reading`, and
+                the algorithm's own, see `bpe_training.BpeOptions`: `byte_level`, `tie_break`,
+                `max_token_length`, `byte_fallback`, `unk_token`, ...
 
         Raises:
             ConfigError: an argument is out of range, or the algorithm does not know it.
             DataError: `source` holds no text, or what is not text.
         """
-        spec = train_spec(
-            source,
-            algorithm=algorithm,
-            vocab_size=vocab_size,
-            special_tokens=special_tokens,
-            min_frequency=min_frequency,
-            pattern=pattern,
-            normalizer=normalizer,
-            pre_tokenizer=pre_tokenizer,
-            text_field=text_field,
-            num_threads=num_threads,
-            progress=progress,
-            **options,
-        )
-        return cls(spec)
+        keywords = options | {
+            "vocab_size": vocab_size,
+            "special_tokens": special_tokens,
+            "min_frequency": min_frequency,
+            "pattern": pattern,
+            "num_threads": num_threads,
+        }
+        return cls(train_spec(source, algorithm, progress, keywords))
 
     def extend(
         self,
@@ -124,7 +111,6 @@ class Tokenizer:
         *,
         vocab_size: int,
         min_frequency: int = 0,
-        text_field: str = "text",
         num_threads: int | None = None,
         progress: Progress | None = None,
         **options: Any,
@@ -138,11 +124,10 @@ class Tokenizer:
             source: As in `train`; the texts are split as this tokenizer splits them.
             vocab_size: Number of ids afterwards, or fewer if the text does not give that many.
             min_frequency: Pairs seen less often than this in the new texts are not merged.
-            text_field: As in `train`.
             num_threads: As in `train`.
             progress: As in `train`.
-            options: Those of `bpe_training.extend_bpe`: `tie_break`, `max_token_length`,
-                `character_coverage`.
+            options: `text_field`, and those of `bpe_training.BpeExtension`: `tie_break`,
+                `max_token_length`, `character_coverage`.
 
         Raises:
             ConfigError: the tokenizer is no BPE, `vocab_size` is not above the present one, or an
@@ -153,17 +138,12 @@ class Tokenizer:
             raise ConfigError(
                 f"extend: vocab_size must be above the present {self.vocab_size}, got {vocab_size}"
             )
-        spec = extend_spec(
-            self._pipeline.spec,
-            source,
-            vocab_size=vocab_size,
-            min_frequency=min_frequency,
-            text_field=text_field,
-            num_threads=num_threads,
-            progress=progress,
-            **options,
-        )
-        return type(self)(spec)
+        keywords = options | {
+            "vocab_size": vocab_size,
+            "min_frequency": min_frequency,
+            "num_threads": num_threads,
+        }
+        return type(self)(extend_spec(self._pipeline.spec, source, progress, keywords))
 
     @classmethod
     def load(

@@ -1,24 +1,62 @@
 """Train a tokenizer of any algorithm, and extend one."""
 
-import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError
-from llmcore.tokenizers.bpe_training import extend_bpe, train_bpe_spec
+from llmcore.tokenizers.bpe_training import BpeExtension, BpeOptions, extend_bpe, train_bpe_spec
 from llmcore.tokenizers.components import Component, component_json, pre_tokenizer_json
 from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.word_counts import Progress, WordCounts
 
-SpecTrainer = Callable[..., _bindings.TokenizerSpec]
 
-TRAINERS: Mapping[str, SpecTrainer] = MappingProxyType({"bpe": train_bpe_spec})
-"""By algorithm: a function that gives word counts, and its own keywords, to a specification."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Algorithm:
+    """A way to train or to extend.
 
-EXTENDERS: Mapping[str, SpecTrainer] = MappingProxyType({"bpe": extend_bpe})
-"""By algorithm: a specification and what `TRAINERS` take, to an extended specification."""
+    Attributes:
+        options: Dataclass of its keywords, `vocab_size` among them.
+        run: To train, called with a function that counts the text, the options and `progress`; to
+            extend, with the specification before these. Returns a specification.
+        byte_level: Whether `options` has a field `byte_level`, which decides the usual split.
+    """
+
+    options: type[Any]
+    run: Callable[..., _bindings.TokenizerSpec]
+    byte_level: bool = False
+
+
+TRAINERS: Mapping[str, Algorithm] = MappingProxyType(
+    {"bpe": Algorithm(options=BpeOptions, run=train_bpe_spec, byte_level=True)}
+)
+EXTENDERS: Mapping[str, Algorithm] = MappingProxyType(
+    {"bpe": Algorithm(options=BpeExtension, run=extend_bpe)}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """How texts are read, normalised and split.
+
+    Attributes:
+        pattern: Split pattern: a known name ("gpt2", "cl100k_base", "o200k_base", "llama3",
+            "qwen2", ...) or a regular expression.
+        normalizer: What texts go through first: a component of `tokenizer.json` as a dict or as
+            JSON, or the name of one without options ("NFC").
+        pre_tokenizer: The same of what splits texts, instead of `pattern`.
+        text_field: Field of JSONL rows, column of Parquet files.
+        num_threads: Threads that count; None takes every processor of the process.
+    """
+
+    pattern: str | None = None
+    normalizer: Component | None = None
+    pre_tokenizer: Component | None = None
+    text_field: str = "text"
+    num_threads: int | None = None
+
 
 _SENTENCEPIECE_WORDS = (
     '{"type":"Split","pattern":{"Regex":"\u2581*[^\u2581]+|\u2581+"},"behavior":"Isolated",'
@@ -28,59 +66,70 @@ _SENTENCEPIECE_WORDS = (
 
 def train_spec(
     source: TextSource | WordCounts,
-    *,
-    algorithm: str = "bpe",
-    vocab_size: int,
-    pattern: str | None = None,
-    normalizer: Component | None = None,
-    pre_tokenizer: Component | None = None,
-    text_field: str = "text",
-    num_threads: int | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    algorithm: str,
+    progress: Progress | None,
+    keywords: Mapping[str, Any],
 ) -> _bindings.TokenizerSpec:
-    """Count the texts and train; see `Tokenizer.train`."""
+    """Count the texts and train.
+
+    Args:
+        source: As in `Tokenizer.train`.
+        algorithm: A key of `TRAINERS`.
+        progress: As in `Tokenizer.train`.
+        keywords: Fields of `Reading` and of the algorithm's options.
+
+    Raises:
+        ConfigError: no such algorithm or keyword, or a value is out of range.
+        DataError: `source` holds no text, or what is not text.
+    """
     trainer = _of(TRAINERS, algorithm, "train: algorithm must be")
-    _check_options(trainer, options, f"train: with algorithm {algorithm!r}, options")
-    if isinstance(source, WordCounts) and not pattern is normalizer is pre_tokenizer is None:
-        raise ConfigError(
-            "train: pattern, normalizer and pre_tokenizer must be those of the counts, got others "
-            "beside them"
-        )
-    byte_level = algorithm == "bpe" and options.get("byte_level", True)
-    splits = pre_tokenizer_json(pattern, pre_tokenizer, byte_level=byte_level)
+    reading, options = _shared_out(keywords, trainer, f"train: keywords of {algorithm!r}")
+    byte_level = trainer.byte_level and options.byte_level
+    if isinstance(source, WordCounts):
+        if reading != Reading():
+            raise ConfigError("train: source must be text where it is to be split, got WordCounts")
+        return trainer.run(lambda: source, options, progress)
+    splits = pre_tokenizer_json(reading.pattern, reading.pre_tokenizer, byte_level=byte_level)
 
     def count() -> WordCounts:
-        if isinstance(source, WordCounts):
-            return source
-        counts = WordCounts.of_components(component_json(normalizer), splits, num_threads)
+        normalizer = component_json(reading.normalizer)
+        counts = WordCounts.of_components(normalizer, splits, reading.num_threads)
         counts.is_temporary = True
-        return counts.count(source, text_field=text_field, progress=progress)
+        return counts.count(source, text_field=reading.text_field, progress=progress)
 
-    return trainer(count, vocab_size=vocab_size, progress=progress, **options)
+    return trainer.run(count, options, progress)
 
 
 def extend_spec(
     spec: _bindings.TokenizerSpec,
     source: TextSource | WordCounts,
-    *,
-    vocab_size: int,
-    text_field: str = "text",
-    num_threads: int | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    progress: Progress | None,
+    keywords: Mapping[str, Any],
 ) -> _bindings.TokenizerSpec:
-    """Count the new texts as `spec` splits them and continue training; see `Tokenizer.extend`."""
+    """Count the new texts as `spec` splits them and continue training.
+
+    Args:
+        spec: The tokenizer to extend.
+        source: As in `Tokenizer.extend`.
+        progress: As in `Tokenizer.extend`.
+        keywords: Fields of the extension's options, `text_field` and `num_threads`.
+
+    Raises:
+        ConfigError: no way to extend this algorithm, no such keyword, or a value is out of range.
+        DataError: `source` holds no text, or what is not text.
+    """
     extender = _of(EXTENDERS, spec.kind, "extend: the tokenizer's algorithm must be")
-    _check_options(extender, options, "extend: options")
+    reading, options = _shared_out(keywords, extender, "extend: keywords")
+    if reading != Reading(text_field=reading.text_field, num_threads=reading.num_threads):
+        raise ConfigError("extend: texts must be split as the tokenizer does, got another way")
 
     def count() -> WordCounts:
-        counts = WordCounts.of_components(*counting_components(spec), num_threads)
+        counts = WordCounts.of_components(*counting_components(spec), reading.num_threads)
         if isinstance(source, WordCounts):
             return counts.merge(source)
-        return counts.count(source, text_field=text_field, progress=progress)
+        return counts.count(source, text_field=reading.text_field, progress=progress)
 
-    return extender(spec, count, vocab_size=vocab_size, progress=progress, **options)
+    return extender.run(spec, count, options, progress)
 
 
 def counting_components(spec: _bindings.TokenizerSpec) -> tuple[str, str]:
@@ -93,16 +142,22 @@ def counting_components(spec: _bindings.TokenizerSpec) -> tuple[str, str]:
     return spec.normalizer, spec.pre_tokenizer
 
 
-def _of(table: Mapping[str, SpecTrainer], algorithm: str, what: str) -> SpecTrainer:
+def _of(table: Mapping[str, Algorithm], algorithm: str, what: str) -> Algorithm:
     if algorithm not in table:
         names = ", ".join(repr(name) for name in table)
         raise ConfigError(f"{what} {names}, got {algorithm!r}")
     return table[algorithm]
 
 
-def _check_options(function: SpecTrainer, options: dict[str, Any], what: str) -> None:
-    parameters = inspect.signature(function).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for name in options:
-        if name not in known:
-            raise ConfigError(f"{what} must be of {', '.join(known)}, got {name!r}")
+def _shared_out(
+    keywords: Mapping[str, Any], algorithm: Algorithm, what: str
+) -> tuple[Reading, Any]:
+    reading = {field.name for field in fields(Reading)}
+    own = {field.name for field in fields(algorithm.options)}
+    for name in keywords:
+        if name not in reading | own:
+            raise ConfigError(f"{what} must be of {', '.join(sorted(reading | own))}, got {name!r}")
+    return (
+        Reading(**{name: value for name, value in keywords.items() if name in reading}),
+        algorithm.options(**{name: value for name, value in keywords.items() if name in own}),
+    )
