@@ -52,12 +52,18 @@ def read_texts(
         yield from _read_path(Path(source), text_field, last_safe_cut)
         return
     for item in source:
-        if isinstance(item, str | bytes):
-            yield item
-        elif isinstance(item, os.PathLike):
-            yield from _read_path(Path(item), text_field, last_safe_cut)
-        else:
-            raise DataError(f"train: source must yield str, bytes or Path, got {_name(item)}")
+        yield from _read_item(item, text_field, last_safe_cut)
+
+
+def _read_item(
+    item: object, text_field: str, last_safe_cut: Callable[[bytes], int] | None
+) -> Iterator[str | bytes]:
+    if isinstance(item, str | bytes):
+        yield item
+    elif isinstance(item, os.PathLike):
+        yield from _read_path(Path(item), text_field, last_safe_cut)
+    else:
+        raise DataError(f"train: source must yield str, bytes or Path, got {_name(item)}")
 
 
 def _name(item: object) -> str:
@@ -137,20 +143,21 @@ def _unreadable(file: Path, error: Exception) -> DataError:
 
 
 def _read_text(file: Path, last_safe_cut: Callable[[bytes], int] | None) -> Iterator[bytes]:
-    rest = b""
+    block = b""
     try:
         with _open(file) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                block = rest + block
-                cut = last_safe_cut(block) if last_safe_cut else 0
-                cut = cut or block.rfind(b"\n") + 1
-                if cut:
-                    yield block[:cut]
-                rest = block[cut:]
+            while more := stream.read(_BLOCK_BYTES):
+                if len(block) >= _BLOCK_BYTES:
+                    cut = last_safe_cut(block) if last_safe_cut else 0
+                    cut = cut or block.rfind(b"\n") + 1
+                    if cut:
+                        yield block[:cut]
+                    block = block[cut:]
+                block += more
     except (OSError, EOFError, ValueError) as error:
         raise _unreadable(file, error) from error
-    if rest:
-        yield rest
+    if block:
+        yield block
 
 
 def _read_jsonl(file: Path, field: str) -> Iterator[str]:
@@ -226,7 +233,7 @@ def batches(
         )
     else:
         items = iter(source)
-    count = 16
+    count = 1
     batch: list[str | bytes] = []
     size = 0
     while part := list(islice(items, count)):
@@ -237,7 +244,8 @@ def batches(
             # As many at once as make a quarter of a batch, by the length of the last ones.
             count = max(1, min(2 * count, _BATCH_CHARS // 4 * len(part) // (part_size + 1), 8192))
         else:
-            for text in read_texts(part, text_field=text_field, last_safe_cut=last_safe_cut):
+            texts = (t for item in part for t in _read_item(item, text_field, last_safe_cut))
+            for text in texts:
                 batch.append(text)
                 size += len(text)
                 if size >= _BATCH_CHARS:

@@ -88,6 +88,11 @@ def train_spec(
     if isinstance(source, WordCounts):
         if reading != Reading():
             raise ConfigError("train: source must be text where it is to be split, got WordCounts")
+        if ('"ByteLevel"' in source.native.pre_tokenizer) != byte_level:
+            raise ConfigError(
+                f"train: the counts must have been made with byte_level={byte_level}, got "
+                f"{not byte_level}"
+            )
         return trainer.run(lambda: source, options, progress)
     splits = pre_tokenizer_json(reading.pattern, reading.pre_tokenizer, byte_level=byte_level)
 

@@ -37,6 +37,7 @@ class WordCounts:
         pattern: str | None = None,
         normalizer: Component | None = None,
         pre_tokenizer: Component | None = None,
+        byte_level: bool = True,
         num_threads: int | None = None,
     ) -> None:
         """Begin with no text; by default it is split as GPT-2 does.
@@ -47,6 +48,7 @@ class WordCounts:
             normalizer: What texts go through first: a component of `tokenizer.json` as a dict or
                 as JSON, or the name of one without options ("NFC").
             pre_tokenizer: The same of what splits texts, instead of `pattern`.
+            byte_level: For a byte-level vocabulary; the same as for training.
             num_threads: Threads that count; None takes every processor of the process.
 
         Raises:
@@ -55,7 +57,9 @@ class WordCounts:
         """
         threads = _checked_threads(num_threads)
         self._counter = _bindings.WordCounter.build(
-            threads, component_json(normalizer), pre_tokenizer_json(pattern, pre_tokenizer)
+            threads,
+            component_json(normalizer),
+            pre_tokenizer_json(pattern, pre_tokenizer, byte_level=byte_level),
         )
 
     @classmethod
