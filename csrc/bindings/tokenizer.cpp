@@ -13,8 +13,6 @@
 #include "tokenizer/models/bpe.h"
 #include "tokenizer/models/byte_alphabet.h"
 #include "tokenizer/split/gpt2_scanner.h"
-#include "tokenizer/train/bpe_trainer.h"
-#include "tokenizer/train/word_counter.h"
 
 namespace nb = nanobind;
 
@@ -36,25 +34,6 @@ void translate(const std::exception_ptr& error, void*) {
   } catch (const ConfigError& e) {
     raise_as("ConfigError", e.what());
   }
-}
-
-auto train(WordCounter& counter, std::size_t vocab_size, std::int64_t min_frequency,
-           const std::vector<std::string>& special_tokens, const nb::object& progress) {
-  TrainedBpe trained;
-  {
-    const nb::gil_scoped_release release;
-    trained = train_bpe(counter.merged(), {vocab_size, min_frequency, special_tokens},
-                        [&](std::size_t size) {
-                          const nb::gil_scoped_acquire gil;
-                          if (PyErr_CheckSignals() != 0) throw nb::python_error();
-                          if (!progress.is_none()) progress("merge", size, vocab_size);
-                        });
-  }
-  nb::list merges;
-  for (const auto& [left, right] : trained.merges) {
-    merges.append(trained.tokens[left] + " " + trained.tokens[right]);
-  }
-  return nb::make_tuple(trained.tokens, merges);
 }
 
 // A BPE model on its own, of a specification's parts: for tests of what no file need hold.
@@ -132,33 +111,11 @@ void bind_models_of_bpe(nb::module_& m) {
       .def_prop_ro("size", &BpeDoor::size);
 }
 
-void bind_trainer(nb::module_& m) {
-  nb::class_<WordCounter>(m, "WordCounter")
-      .def(nb::init<unsigned>(), nb::arg("num_threads"))
-      .def(
-          "count",
-          [](WordCounter& self, const nb::list& texts) {
-            const std::vector<Text> views = views_of(texts);
-            const nb::gil_scoped_release release;
-            self.count(views, check_signals);
-          },
-          nb::arg("texts"))
-      .def(
-          "add",
-          [](WordCounter& self, const nb::bytes& piece, std::int64_t count) {
-            self.add({piece.c_str(), piece.size()}, count);
-          },
-          nb::arg("piece"), nb::arg("count"));
-  m.def("train_bpe", &train, nb::arg("counter"), nb::arg("vocab_size"), nb::arg("min_frequency"),
-        nb::arg("special_tokens"), nb::arg("progress").none());
-}
-
 }  // namespace
 
 void bind_tokenizer(nb::module_& m) {
   nb::register_exception_translator(translate);
   bind_models_of_bpe(m);
-  bind_trainer(m);
   m.def("bytes_to_text",
         [](const nb::bytes& bytes) { return bytes_to_text({bytes.c_str(), bytes.size()}); });
   m.def("split_pieces", [](nb::handle text) {

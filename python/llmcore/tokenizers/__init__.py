@@ -10,6 +10,7 @@ from llmcore.tokenizers.special_tokens import (
 from llmcore.tokenizers.stream_decoder import StreamDecoder
 from llmcore.tokenizers.tokenizer import Tokenizer
 from llmcore.tokenizers.vocabulary import AddedToken, Vocabulary
+from llmcore.tokenizers.word_counts import WordCounts
 
 __all__ = [
     "CHAT_SPECIAL_TOKENS",
@@ -20,5 +21,6 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "Vocabulary",
+    "WordCounts",
     "train_bpe",
 ]

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
-from llmcore.tokenizers.bpe_training import Progress, default_num_threads, train_bpe
 from llmcore.tokenizers.formats import read_tokenizer_file, write_tokenizer_file
+from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.stream_decoder import StreamDecoder
 from llmcore.tokenizers.tokenizer_json import format_tokenizer_json
+from llmcore.tokenizers.training import extend_spec, train_spec
 from llmcore.tokenizers.vocabulary import Vocabulary
+from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_threads
 
 AllowedSpecial = str | Set[str]
 """`"none"`, `"all"`, or the texts of the special tokens to recognise."""
@@ -57,32 +59,91 @@ class Tokenizer:
     @classmethod
     def train(
         cls,
-        source: Iterable[str],
+        source: TextSource | WordCounts,
         *,
         vocab_size: int,
         special_tokens: Sequence[str] = (),
         algorithm: str = "bpe",
         min_frequency: int = 0,
+        pattern: str | None = None,
         num_threads: int | None = None,
         progress: Progress | None = None,
+        **options: Any,
     ) -> "Tokenizer":
-        """Learn a vocabulary from texts; see `train_bpe` for the arguments.
+        """Learn a vocabulary from texts.
+
+        The result depends on the text alone, not on `num_threads`, nor on the parts in which
+        `WordCounts` were counted.
+
+        Args:
+            source: A file or folder (text, JSONL, Parquet; `.gz` and `.zst` too), an iterable of
+                texts (`str` or `bytes`) and of `Path`s of such files, or `WordCounts`. Texts are
+                read once and not kept; memory grows with the distinct pre-tokens only.
+            vocab_size: Number of ids, or fewer if the text does not give that many.
+            special_tokens: Texts of the first ids; recognised when encoding, if allowed.
+            algorithm: "bpe".
+            min_frequency: Pairs seen less often than this are not merged.
+            pattern: Split pattern: a known name ("gpt2", the usual one of byte-level BPE,
+                "cl100k_base", "o200k_base", "llama3", "qwen2", ...) or a regular expression.
+            num_threads: Threads that count; None takes every processor of the process.
+            progress: Called as `progress("count", characters_read, 0)` after each batch, then
+                about ten times a second as `progress("merge", tokens, vocab_size)`.
+            options: `normalizer`, `pre_tokenizer` and `text_field`, see `training.Reading`, and
+                the algorithm's own, see `bpe_training.BpeOptions`: `byte_level`, `tie_break`,
+                `max_token_length`, `byte_fallback`, `unk_token`, ...
 
         Raises:
-            ConfigError: `vocab_size`, `special_tokens` or `algorithm` is out of range.
-            DataError: `source` holds no text.
+            ConfigError: an argument is out of range, or the algorithm does not know it.
+            DataError: `source` holds no text, or what is not text.
         """
-        if algorithm != "bpe":
-            raise ConfigError(f"train: algorithm must be 'bpe', got {algorithm!r}")
-        vocabulary = train_bpe(
-            source,
-            vocab_size=vocab_size,
-            special_tokens=special_tokens,
-            min_frequency=min_frequency,
-            num_threads=num_threads,
-            progress=progress,
-        )
-        return cls.from_vocabulary(vocabulary)
+        keywords = options | {
+            "vocab_size": vocab_size,
+            "special_tokens": special_tokens,
+            "min_frequency": min_frequency,
+            "pattern": pattern,
+            "num_threads": num_threads,
+        }
+        return cls(train_spec(source, algorithm, progress, keywords))
+
+    def extend(
+        self,
+        source: TextSource | WordCounts,
+        *,
+        vocab_size: int,
+        min_frequency: int = 0,
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> "Tokenizer":
+        """Continue training on new texts: a tokenizer with more ids, whose old ids are the same.
+
+        The old merges keep their order and cut the new texts first; new merges follow them. Added
+        tokens are text here, and no merge makes one.
+
+        Args:
+            source: As in `train`; the texts are split as this tokenizer splits them.
+            vocab_size: Number of ids afterwards, or fewer if the text does not give that many.
+            min_frequency: Pairs seen less often than this in the new texts are not merged.
+            num_threads: As in `train`.
+            progress: As in `train`.
+            options: `text_field`, and those of `bpe_training.BpeExtension`: `tie_break`,
+                `max_token_length`, `character_coverage`.
+
+        Raises:
+            ConfigError: the tokenizer is no BPE, `vocab_size` is not above the present one, or an
+                option is out of range.
+            DataError: `source` holds no text, or what is not text.
+        """
+        if self.algorithm == "bpe" and vocab_size <= self.vocab_size:
+            raise ConfigError(
+                f"extend: vocab_size must be above the present {self.vocab_size}, got {vocab_size}"
+            )
+        keywords = options | {
+            "vocab_size": vocab_size,
+            "min_frequency": min_frequency,
+            "num_threads": num_threads,
+        }
+        return type(self)(extend_spec(self._pipeline.spec, source, progress, keywords))
 
     @classmethod
     def load(
