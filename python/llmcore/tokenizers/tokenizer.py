@@ -356,6 +356,11 @@ class Tokenizer:
         return self._chat_details.templates.get(DEFAULT_TEMPLATE)
 
     @property
+    def spec(self) -> _bindings.TokenizerSpec:
+        """A copy of the tokenizer as data: components, vocabulary, what its file said besides."""
+        return self._pipeline.spec
+
+    @property
     def algorithm(self) -> str:
         """ "bpe", "wordpiece" or "unigram"."""
         return self._pipeline.kind
