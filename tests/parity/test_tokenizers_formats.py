@@ -125,10 +125,13 @@ def known_encodings(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]
 
 def test_patterns_are_tiktokens(monkeypatch: pytest.MonkeyPatch) -> None:
     encodings = known_encodings(monkeypatch)
-    for name in ("cl100k_base", "o200k_base"):
-        ours = json.loads(_bindings.split_pattern(name) or "")
-        split = ours["pretokenizers"][0]
-        assert split["pattern"] == {"Regex": encodings[name]["pat_str"]}
+    theirs = {name: encodings[name]["pat_str"] for name in ("cl100k_base", "o200k_base")}
+    ours = json.loads(_bindings.split_pattern("o200k_base") or "")
+    assert ours["pretokenizers"][0]["pattern"] == {"Regex": theirs["o200k_base"]}
+    # Oniguruma reads cl100k's {1,3}+ as a loop: it has a text of its own there.
+    ours = _bindings.split_pattern("cl100k_base")
+    assert ours is not None
+    assert ours == _bindings.split_pattern(theirs["cl100k_base"])
     for name in ("r50k_base", "p50k_base"):
         assert json.loads(_bindings.split_pattern(name) or "")["type"] == "ByteLevel"
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from llmcore.errors import DataError
-from llmcore.tokenizers import StreamDecoder, Tokenizer
+from llmcore.tokenizers import Tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,3 @@ def test_an_unfinished_character_is_replaced_at_the_end(tokenizer: Tokenizer) ->
 def test_unknown_id(tokenizer: Tokenizer) -> None:
     with pytest.raises(DataError, match="ids must be in"):
         tokenizer.stream_decoder().push(280)
-
-
-def test_takes_any_table_of_bytes() -> None:
-    decoder = StreamDecoder({0: b"\xc3", 1: b"\xa9"}.__getitem__)
-    assert decoder.push(0) + decoder.push(1) == "é"

@@ -5,8 +5,10 @@
 namespace llmcore::tokenizer {
 namespace {
 
-// As in tiktoken 0.14, whose `\s++$` takes line breaks at the very end that Llama-3's leaves.
+// As tiktoken 0.14 reads its own text: \z takes line breaks at the very end that Llama-3's leaves.
 constexpr std::string_view kCl100k =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)";
+constexpr std::string_view kCl100kOfTiktoken =
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
 constexpr std::string_view kLlama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -111,6 +113,7 @@ const std::vector<KnownSplit>& known_splits() {
 }
 
 const KnownSplit* find_split(std::string_view name) {
+  if (name == kCl100kOfTiktoken) name = "cl100k_base";
   for (const KnownSplit& split : known_splits()) {
     if (split.name == name || has_word(split.other_names, name)) return &split;
   }

@@ -20,7 +20,7 @@ struct KnownSplit {
 };
 
 const std::vector<KnownSplit>& known_splits();
-// By `name` or `other_names`; by a name of GGUF. Null if unknown.
+// By `name` or `other_names`, or cl100k by tiktoken's pattern; by a name of GGUF. Null if unknown.
 const KnownSplit* find_split(std::string_view name);
 const KnownSplit* find_gguf_split(std::string_view name);
 

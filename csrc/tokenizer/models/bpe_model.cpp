@@ -17,41 +17,24 @@ std::string quote(std::string_view text) {
 
 }  // namespace
 
-BpeModel::BpeModel(const std::vector<std::string_view>& tokens,
-                   const std::vector<std::pair<std::string_view, std::string_view>>& merges,
-                   std::vector<AddedToken> added, bool ignore_merges)
-    : added_(std::move(added)), ignore_merges_(ignore_merges) {
-  texts_.assign(tokens.begin(), tokens.end());
-  std::vector<char> is_literal(tokens.size(), 0);
-  for (const AddedToken& token : added_) is_literal.at(token.id) = 1;
-  add_tokens(std::move(is_literal), true);
-  rules_.reserve(merges.size());
-  merges_.reserve(merges.size());
-  for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
-    const auto id_of = [&](std::string_view text) {
-      const std::uint32_t id = find_text(text);
-      if (id == kNoRank) {
-        throw DataError("tokenizer: merge " + std::to_string(rank) +
-                        " must name tokens of model.vocab, got " + quote(text));
-      }
-      return id;
-    };
-    add_merge(id_of(merges[rank].first), id_of(merges[rank].second));
-  }
-  fill_byte_ranks();
-}
-
 BpeModel::BpeModel(const TokenizerSpec& spec)
-    : texts_(spec.tokens), ignore_merges_(spec.bpe.ignore_merges || spec.bpe.by_rank) {
-  const bool spelled = spec.spelling == Spelling::kByteChars;
-  add_tokens(std::vector<char>(texts_.size(), spelled ? 0 : 1), spelled);
-  if (spec.bpe.by_rank) {
-    add_unions();
-  } else {
-    rules_.reserve(spec.merges.size());
-    merges_.reserve(spec.merges.size());
-    for (const auto& [left, right] : spec.merges) add_merge(left, right);
+    : ignore_merges_(spec.bpe.ignore_merges || spec.bpe.by_rank) {
+  if (spec.tokens.size() >= kMaxTokens) {
+    throw DataError("tokenizer: model.vocab must hold fewer than " + std::to_string(kMaxTokens) +
+                    " tokens, got " + std::to_string(spec.tokens.size()));
   }
+  const bool spelled = spec.spelling == Spelling::kByteChars;
+  IdsByText ids_by_text;
+  ids_by_text.reserve(spec.tokens.size());
+  for (std::uint32_t id = 0; id < spec.tokens.size(); ++id) {
+    const std::string& text = spec.tokens[id];
+    if (!text.empty() && !ids_by_text.emplace(text, id).second) {
+      throw DataError("tokenizer: token " + quote(text) + " must have one id, got two");
+    }
+  }
+  add_tokens(spec.tokens, spelled);
+  add_byte_ids(ids_by_text, spelled);
+  spec.bpe.by_rank ? add_unions() : add_merges(spec, ids_by_text);
   fill_byte_ranks();
 }
 
@@ -70,60 +53,62 @@ bool BpeModel::is_byte_level(const TokenizerSpec& spec) {
   return std::all_of(has.begin(), has.end(), [](bool h) { return h; });
 }
 
-// Token texts are spelled in the byte alphabet, but for the literal ones.
-void BpeModel::add_tokens(std::vector<char> is_literal, bool spelled) {
-  if (texts_.size() >= kMaxTokens) {
-    throw DataError("tokenizer: model.vocab must hold fewer than " + std::to_string(kMaxTokens) +
-                    " tokens, got " + std::to_string(texts_.size()));
-  }
-  ids_by_text_.reserve(texts_.size());
-  starts_.assign(1, 0);
+// `spelled`: in the byte alphabet. A text outside of it stands for itself, and is no piece's.
+void BpeModel::add_tokens(const std::vector<std::string>& texts, bool spelled) {
+  std::vector<char> is_piece(texts.size());
+  starts_.reserve(texts.size() + 1);
+  starts_.push_back(0);
   std::string bytes;
-  for (std::uint32_t id = 0; id < texts_.size(); ++id) {
-    if (!texts_[id].empty() && !ids_by_text_.emplace(texts_[id], id).second) {
-      throw DataError("tokenizer: token " + quote(texts_[id]) + " must have one id, got two");
-    }
-    if (is_literal[id] == 0 && !text_to_bytes(texts_[id], bytes)) is_literal[id] = 1;
-    bytes_ += is_literal[id] != 0 ? texts_[id] : bytes;
+  for (std::uint32_t id = 0; id < texts.size(); ++id) {
+    const bool is_bytes = spelled && text_to_bytes(texts[id], bytes);
+    is_piece[id] = !texts[id].empty() && (is_bytes || !spelled);
+    bytes_ += is_bytes ? bytes : texts[id];
     starts_.push_back(bytes_.size());
   }
-  for (unsigned b = 0; b < 256; ++b) {
-    const std::string byte(1, static_cast<char>(b));
-    byte_ids_[b] = find_text(spelled ? bytes_to_text(byte) : byte);
-    complete_alphabet_ = complete_alphabet_ && byte_ids_[b] != kNoRank;
-  }
   if (!ignore_merges_) return;
-  for (std::uint32_t id = 0; id < texts_.size(); ++id) {
-    if (!texts_[id].empty() && !(spelled && is_literal[id] != 0)) {
-      ids_by_bytes_.emplace(token_bytes(id), id);
-    }
+  ids_by_bytes_.reserve(texts.size());
+  for (std::uint32_t id = 0; id < texts.size(); ++id) {
+    if (is_piece[id]) ids_by_bytes_.emplace(token_bytes(id), id);
   }
 }
 
-void BpeModel::add_merge(std::uint32_t left, std::uint32_t right) {
-  if (rules_.size() >= kMaxMerges) {
-    throw DataError("tokenizer: model.merges must hold fewer than " + std::to_string(kMaxMerges) +
-                    " merges, got more");
+void BpeModel::add_byte_ids(const IdsByText& ids_by_text, bool spelled) {
+  for (unsigned b = 0; b < 256; ++b) {
+    const std::string byte(1, static_cast<char>(b));
+    const auto it = ids_by_text.find(spelled ? bytes_to_text(byte) : byte);
+    byte_ids_[b] = it == ids_by_text.end() ? kNoRank : it->second;
+    complete_alphabet_ = complete_alphabet_ && byte_ids_[b] != kNoRank;
   }
-  if (left >= texts_.size() || right >= texts_.size()) {
-    throw DataError("tokenizer: merge " + std::to_string(rules_.size()) +
-                    " must name tokens of model.vocab, got id " +
-                    std::to_string(std::max(left, right)));
+}
+
+void BpeModel::add_merges(const TokenizerSpec& spec, const IdsByText& ids_by_text) {
+  const std::vector<std::string>& texts = spec.tokens;
+  if (spec.merges.size() > kMaxMerges) {
+    throw DataError("tokenizer: model.merges must hold at most " + std::to_string(kMaxMerges) +
+                    " merges, got " + std::to_string(spec.merges.size()));
   }
-  const std::uint32_t merged = find_text(texts_[left] + texts_[right]);
-  if (merged == kNoRank) {
-    throw DataError("tokenizer: merge " + std::to_string(rules_.size()) +
-                    " must name tokens of model.vocab, got " + quote(texts_[left] + texts_[right]));
+  rules_.reserve(spec.merges.size());
+  std::string merged;
+  for (const auto& [left, right] : spec.merges) {
+    const auto where = [&] { return "tokenizer: merge " + std::to_string(rules_.size()); };
+    if (left >= texts.size() || right >= texts.size()) {
+      throw DataError(where() + " must name tokens of model.vocab, got id " +
+                      std::to_string(std::max(left, right)));
+    }
+    merged.assign(texts[left]).append(texts[right]);
+    const auto it = ids_by_text.find(merged);
+    if (it == ids_by_text.end()) {
+      throw DataError(where() + " must name tokens of model.vocab, got " + quote(merged));
+    }
+    rules_.add({left, right, it->second});
   }
-  merges_.emplace_back(left, right);
-  rules_.add({left, right, merged});
 }
 
 // Ranks in place of merges, as in tiktoken.
 void BpeModel::add_unions() {
   std::vector<UnionToken> tokens;
-  tokens.reserve(texts_.size());
-  for (std::uint32_t id = 0; id < texts_.size(); ++id) {
+  tokens.reserve(size());
+  for (std::uint32_t id = 0; id < size(); ++id) {
     const std::string_view bytes = token_bytes(id);
     if (bytes.size() > 1) tokens.push_back({bytes, id});
   }
@@ -141,11 +126,6 @@ void BpeModel::fill_byte_ranks() {
       byte_pair_rank_[a * 256 + b] = rules_.find(byte_ids_[a], byte_ids_[b]);
     }
   }
-}
-
-std::uint32_t BpeModel::find_text(std::string_view text) const {
-  const auto it = ids_by_text_.find(text);
-  return it == ids_by_text_.end() ? kNoRank : it->second;
 }
 
 void BpeModel::load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const {

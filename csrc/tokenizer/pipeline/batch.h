@@ -7,11 +7,16 @@
 
 #include "tokenizer/id_buffer.h"
 #include "tokenizer/parallel.h"
-#include "tokenizer/pipeline/bpe_encoder.h"
-#include "tokenizer/pipeline/bpe_scanner.h"
+#include "tokenizer/pipeline/piece_scanner.h"
 #include "tokenizer/text/aligned_text.h"
 
 namespace llmcore::tokenizer {
+
+// Ids of a batch laid end to end: text i owns ids[offsets[i], offsets[i + 1]).
+struct BatchIds {
+  IdBuffer ids;
+  std::vector<std::int64_t> offsets;
+};
 
 // Part of one text; its ids end up in one worker's buffer.
 struct TextChunk {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "tokenizer/pipeline/bpe_scanner.h"
+#include "tokenizer/pipeline/piece_scanner.h"
 #include "tokenizer/split/known_pattern.h"
 
 namespace llmcore::tokenizer {

@@ -4,7 +4,6 @@
 
 #include "tokenizer/errors.h"
 #include "tokenizer/models/wordpiece.h"
-#include "tokenizer/pipeline/batch.h"
 #include "tokenizer/pipeline/pattern_scanner.h"
 #include "tokenizer/pipeline/piece_types.h"
 #include "tokenizer/split/known_pretokenizer.h"
@@ -22,7 +21,7 @@ struct Pipeline::Random {
 // What one thread needs to encode.
 struct Pipeline::Workspace {
   std::unique_ptr<ModelScratch> scratch;
-  std::unique_ptr<tokenizer::Workspace> fast;
+  std::unique_ptr<PieceWorkspace> fast;
   AlignedText text, normalized, part;
   std::vector<AddedSpan> spans, parts;
   std::vector<Piece> pieces;
@@ -61,7 +60,7 @@ Pipeline::Pipeline(TokenizerSpec spec) : spec_(std::move(spec)) {
   pool_ = std::make_unique<WorkspacePool<Workspace>>([this] {
     auto work = std::make_unique<Workspace>();
     work->scratch = model_->make_scratch();
-    if (fast_model_) work->fast = std::make_unique<tokenizer::Workspace>();
+    if (fast_model_) work->fast = std::make_unique<PieceWorkspace>();
     return work;
   });
 }
@@ -390,7 +389,7 @@ std::vector<UnigramModel::ScoredIds> Pipeline::nbest(Text text, std::size_t coun
 
 std::uint64_t Pipeline::count_steps(Text text) const {
   if (!fast_model_) throw ConfigError("count_steps: the model must be byte-level BPE");
-  tokenizer::Workspace work;
+  PieceWorkspace work;
   IdBuffer ids;
   encode_pieces(*fast_model_, *fast_scanner_, text, work, ids);
   return work.scratch.num_steps;

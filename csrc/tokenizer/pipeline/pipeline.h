@@ -20,8 +20,8 @@
 #include "tokenizer/normalize/normalizer.h"
 #include "tokenizer/parallel.h"
 #include "tokenizer/pipeline/added_tokens.h"
-#include "tokenizer/pipeline/bpe_encoder.h"
-#include "tokenizer/pipeline/bpe_scanner.h"
+#include "tokenizer/pipeline/batch.h"
+#include "tokenizer/pipeline/encode_pieces.h"
 #include "tokenizer/pipeline/workspace_pool.h"
 #include "tokenizer/split/pre_tokenizer.h"
 

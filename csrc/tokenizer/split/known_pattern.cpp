@@ -21,6 +21,9 @@ constexpr std::array kTexts{
           R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)"},
     Entry{kCl100k, R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| )"
                    R"(?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)"},
+    // The same to Oniguruma, which reads {1,3}+ as a loop and $ as the end of a line.
+    Entry{kCl100k, R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| )"
+                   R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)"},
     Entry{kLlama3, R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| )"
                    R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
     Entry{kQwen2, R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| )"
@@ -60,6 +63,11 @@ std::optional<KnownPattern> find_known_pattern(std::string_view regex_or_name) {
     if (name.name == regex_or_name) return name.pattern;
   }
   return std::nullopt;
+}
+
+std::optional<KnownPattern> find_oniguruma_pattern(std::string_view regex) {
+  if (regex.find('\\') == regex.npos) return std::nullopt;  // a name
+  return regex == pattern_text(kCl100k) ? std::nullopt : find_known_pattern(regex);
 }
 
 std::string_view pattern_text(KnownPattern pattern) {

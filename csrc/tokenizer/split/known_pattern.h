@@ -21,6 +21,8 @@ inline constexpr int kNumKnownPatterns = 6;
 // By one of its texts or by name ("gpt2", "cl100k_base", "o200k_base", "llama3", "qwen2",
 // "deepseek-v3", ...). Every text means the same to tiktoken's engine.
 std::optional<KnownPattern> find_known_pattern(std::string_view regex_or_name);
+// Of a regular expression in Oniguruma's syntax.
+std::optional<KnownPattern> find_oniguruma_pattern(std::string_view regex);
 // The pattern as published; of the three of DeepSeek-V3, the last one.
 std::string_view pattern_text(KnownPattern pattern);
 std::string_view pattern_name(KnownPattern pattern);

@@ -29,10 +29,7 @@ std::optional<std::string_view> kept_pattern(const Json& component) {
 
 std::optional<KnownPattern> known_split(const Json& component) {
   const std::optional<std::string_view> text = kept_pattern(component);
-  if (!text || text->find('\\') == text->npos) return std::nullopt;
-  const std::optional<KnownPattern> known = find_known_pattern(*text);
-  // tiktoken's cl100k text means something else to Oniguruma.
-  return known == KnownPattern::kCl100k ? std::nullopt : known;
+  return text ? find_oniguruma_pattern(*text) : std::nullopt;
 }
 
 }  // namespace

@@ -204,13 +204,11 @@ std::unique_ptr<PreTokenizer> make_known_split(KnownPattern pattern) {
 
 std::unique_ptr<PreTokenizer> make_regex_split(std::string_view pattern, DelimiterBehavior behavior,
                                                bool invert, const std::string& where) {
-  const std::optional<KnownPattern> known = find_known_pattern(pattern);
-  // Known patterns match everything. tiktoken's cl100k text means something else to Oniguruma.
+  const std::optional<KnownPattern> known = find_oniguruma_pattern(pattern);
+  // Known patterns match everything.
   const bool keeps_all = behavior == DelimiterBehavior::kIsolated ||
                          (behavior == DelimiterBehavior::kRemoved && invert);
-  const bool is_text =
-      known && *known != KnownPattern::kCl100k && pattern.find('\\') != pattern.npos;
-  if (is_text && keeps_all) return make_known_split(*known);
+  if (known && keeps_all) return make_known_split(*known);
   return std::make_unique<RegexSplit>(Regex(pattern, RegexFlavor::kOniguruma, where), behavior,
                                       invert);
 }

@@ -110,7 +110,11 @@ class Tokenizer:
                 it).
             ConfigError: an option is missing, or does not fit the file.
         """
-        return cls(read_tokenizer_file(path, pattern=pattern, special_tokens=special_tokens))
+        spec = read_tokenizer_file(path, pattern=pattern, special_tokens=special_tokens)
+        try:
+            return cls(spec)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     def save(self, path: str | os.PathLike[str], format: str | None = None) -> Path:
         """Write the tokenizer; every file appears whole or not at all. Returns the main file.

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from llmcore import _bindings
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddedToken:
@@ -33,12 +31,3 @@ class Vocabulary:
     merges: list[Any]
     added_tokens: tuple[AddedToken, ...] = ()
     ignore_merges: bool = False
-
-    def build(self) -> _bindings.BpeEncoder:
-        """The compiled encoder.
-
-        Raises:
-            DataError: a token occurs twice, or a merge names an unknown token.
-        """
-        added = [(t.id, t.content, t.special, t.normalized) for t in self.added_tokens]
-        return _bindings.BpeEncoder.build(self.tokens, self.merges, added, self.ignore_merges)

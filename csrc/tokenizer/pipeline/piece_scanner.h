@@ -19,23 +19,4 @@ class PieceScanner {
                                        const std::uint8_t* end) const = 0;
 };
 
-// From two functions: the end of the pre-token at p, and safe_cut.
-template <auto kNextPiece, auto kSafeCut>
-class FunctionScanner : public PieceScanner {
- public:
-  std::size_t scan(const std::uint8_t* p, const std::uint8_t* end, const std::uint8_t** ends,
-                   std::size_t max) const override {
-    std::size_t count = 0;
-    while (p < end && count < max) ends[count++] = p = kNextPiece(p, end);
-    return count;
-  }
-  const std::uint8_t* safe_cut(const std::uint8_t* begin, const std::uint8_t* from,
-                               const std::uint8_t* end) const override {
-    return kSafeCut(begin, from, end);
-  }
-};
-
-// GPT-2's pattern, 64 bytes at a time over ASCII.
-const PieceScanner& gpt2_piece_scanner();
-
 }  // namespace llmcore::tokenizer
