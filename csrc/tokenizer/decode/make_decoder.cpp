@@ -6,6 +6,7 @@
 #include "tokenizer/decode/utf8_gate.h"
 #include "tokenizer/errors.h"
 #include "tokenizer/models/byte_alphabet.h"
+#include "tokenizer/split/regex.h"
 #include "tokenizer/text/utf8.h"
 
 namespace llmcore::tokenizer {
@@ -115,6 +116,29 @@ class ReplaceStep final : public DecodeStep {
 
  private:
   std::string pattern_, content_;
+};
+
+class RegexReplaceStep final : public DecodeStep {
+ public:
+  RegexReplaceStep(Regex regex, std::string content)
+      : regex_(std::move(regex)), content_(std::move(content)) {}
+  StepRole role() const override { return StepRole::kEach; }
+  void rewrite(std::string& piece, Place) const override {
+    if (piece.empty()) return;
+    std::vector<Match> matches;
+    regex_.find_all(as_text(piece), matches);
+    std::string out;
+    std::size_t kept = 0;
+    for (const Match& match : matches) {
+      out.append(piece, kept, match.begin - kept) += content_;
+      kept = match.end;
+    }
+    piece = out.append(piece, kept);
+  }
+
+ private:
+  Regex regex_;
+  std::string content_;
 };
 
 class CtcStep final : public DecodeStep {
@@ -275,11 +299,15 @@ class Builder {
 
   std::unique_ptr<DecodeStep> make_replace(const Json& c, const std::string& where) {
     const Json& pattern = c["pattern"];
+    std::string content(c["content"].as_string(where + ".content"));
     if (!pattern["Regex"].is_null()) {
-      throw DataError(where + ".pattern: must be a String, got a Regex, which no decoder takes");
+      const std::string field = where + ".pattern.Regex";
+      count_growth("", content);  // it may match between any two characters
+      return std::make_unique<RegexReplaceStep>(
+          Regex(pattern["Regex"].as_string(field), RegexFlavor::kOniguruma, field),
+          std::move(content));
     }
     const std::string text(pattern["String"].as_string(where + ".pattern.String"));
-    std::string content(c["content"].as_string(where + ".content"));
     count_growth(text, content);
     return std::make_unique<ReplaceStep>(text, std::move(content));
   }

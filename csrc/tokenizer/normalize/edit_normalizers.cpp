@@ -6,6 +6,7 @@
 
 #include "tokenizer/normalize/char_data.h"
 #include "tokenizer/normalize/span_writer.h"
+#include "tokenizer/split/regex.h"
 #include "tokenizer/text/utf8.h"
 
 namespace llmcore::tokenizer {
@@ -121,6 +122,37 @@ class Replace final : public Normalizer {
   std::vector<std::size_t> border_;  // of each prefix, the longest proper one that also ends it
 };
 
+class RegexReplace final : public Normalizer {
+ public:
+  RegexReplace(Regex regex, std::string content)
+      : regex_(std::move(regex)), content_(std::move(content)) {}
+
+  void apply(const AlignedText& from, AlignedText& to) const override {
+    std::vector<Match> matches;
+    regex_.find_all(from.text(), matches);
+    to.start_like(from);
+    if (from.size() == 0) return;
+    std::size_t kept = 0;
+    for (const Match& match : matches) {
+      to.keep(from, kept, match.begin);
+      to.write(content_, origin_before(from, match.end));
+      check_growth(to.size(), from.size());
+      kept = match.end;
+    }
+    to.keep(from, kept, from.size());
+  }
+
+ private:
+  // Of the last byte that a match covers, or that it follows if it is empty.
+  static Origin origin_before(const AlignedText& from, std::size_t end) {
+    if (!from.tracks()) return {};
+    return end > 0 ? from.origin(end - 1) : Origin{from.origin(0).begin, from.origin(0).begin};
+  }
+
+  Regex regex_;
+  std::string content_;
+};
+
 }  // namespace
 
 std::unique_ptr<Normalizer> make_strip(bool left, bool right) {
@@ -131,6 +163,11 @@ std::unique_ptr<Normalizer> make_prepend(std::string prefix) {
 }
 std::unique_ptr<Normalizer> make_replace(std::string pattern, std::string content) {
   return std::make_unique<Replace>(std::move(pattern), std::move(content));
+}
+std::unique_ptr<Normalizer> make_regex_replace(std::string_view pattern, std::string content,
+                                               const std::string& where) {
+  return std::make_unique<RegexReplace>(Regex(pattern, RegexFlavor::kOniguruma, where),
+                                        std::move(content));
 }
 
 }  // namespace llmcore::tokenizer

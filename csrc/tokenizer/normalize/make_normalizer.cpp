@@ -66,8 +66,8 @@ std::unique_ptr<Normalizer> make_replace_normalizer(const Json& component,
   const Json& pattern = component["pattern"];
   std::string content(component["content"].as_string(where + ".content"));
   if (!pattern["Regex"].is_null()) {
-    throw DataError(where + ".pattern: must be {\"String\": ...}; a Replace by a regular " +
-                    "expression is not supported, got " + pattern["Regex"].describe());
+    const std::string field = where + ".pattern.Regex";
+    return make_regex_replace(pattern["Regex"].as_string(field), std::move(content), field);
   }
   std::string literal(pattern["String"].as_string(where + ".pattern.String"));
   return make_replace(std::move(literal), std::move(content));
