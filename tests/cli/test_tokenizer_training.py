@@ -58,6 +58,7 @@ def test_only_what_the_command_line_has_is_passed(text_file, tmp_path, monkeypat
     assert seen == {"algorithm": "bpe", "vocab_size": 4096, "special_tokens": chat}
     words += ["--algorithm", "unigram", "--pattern", r"\w+", "--no-byte-level"]
     words += ["--special-token", "<a>", "--special-token", "<b>", "--min-frequency", "3"]
+    words += ["--set", "tie_break=bytes", "--set", "fuse_unk=true", "--set", "coverage=0.5"]
     seen.clear()
     assert call_llmcore(*words, "--num-threads", "2").returncode == 0
     seen.pop("text")
@@ -67,6 +68,9 @@ def test_only_what_the_command_line_has_is_passed(text_file, tmp_path, monkeypat
         "special_tokens": ("<a>", "<b>"),
         "pattern": r"\w+",
         "byte_level": False,
+        "tie_break": "bytes",
+        "fuse_unk": True,
+        "coverage": 0.5,
         "min_frequency": 3,
         "num_threads": 2,
     }
@@ -84,6 +88,7 @@ def test_extend_goes_on_from_a_tokenizer(text_file, tmp_path, monkeypatch, token
     words = ["tokenizer", "extend", tokenizer_dir, text_file, "--vocab-size", "500", "--out", out]
     done = call_llmcore(*words)
     assert done.stdout == f"320 ids in {out}, 0 of them new\n"
+    seen.pop("progress")("merge", 1, 2)
     assert seen == {"vocab_size": 500, "text": text_file.read_text()}
     assert Tokenizer.load(out).vocab_size == 320
 
@@ -94,6 +99,8 @@ def test_extend_goes_on_from_a_tokenizer(text_file, tmp_path, monkeypatch, token
         (["train", "TEXT", "--out", "OUT", "--algorithm", "wordlevel"], "wordlevel"),
         (["train", "TEXT", "--out", "OUT", "--num-threads", "0"], "num-threads"),
         (["train", "TEXT", "--out", "OUT", "--min-frequency", "-1"], "min-frequency"),
+        (["train", "TEXT", "--out", "OUT", "--set", "byte_fallback"], "KEY=VALUE"),
+        (["train", "TEXT", "--out", "OUT", "--set", "=1"], "KEY=VALUE"),
         (["train", "TEXT"], "--out"),
         (["train", "--out", "OUT"], "INPUT"),
         (["train", "TEXT", "nope.txt", "--out", "OUT"], "nope.txt"),

@@ -1,5 +1,6 @@
 """`llmcore tokenizer train` and `extend`: vocabularies from text."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -60,6 +61,13 @@ MIN_FREQUENCY = click.option(
     help="Give it in order of its id.  [default: the three that chat needs]",
 )
 @MIN_FREQUENCY
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One of the algorithm's own options, e.g. tie_break=bytes. May be given many times.",
+)
 @options.NUM_THREADS
 @OUT
 @options.QUIET
@@ -72,6 +80,7 @@ def train(
     byte_level: bool | None,
     special_tokens: tuple[str, ...],
     min_frequency: int | None,
+    settings: tuple[str, ...],
     num_threads: int | None,
     out: Path,
     quiet: bool,
@@ -87,6 +96,7 @@ def train(
       llmcore tokenizer train corpus.parquet more.jsonl --vocab-size 32768 --out tok.json
       llmcore tokenizer train code/ --pattern o200k_base --min-frequency 2 --out runs/code
       llmcore tokenizer train novel.txt --algorithm unigram --vocab-size 8000 --out runs/uni
+      llmcore tokenizer train text/ --no-byte-level --set byte_fallback=true --out runs/chars
     """
     from llmcore import tokenizers
 
@@ -95,6 +105,7 @@ def train(
         byte_level=byte_level,
         min_frequency=min_frequency,
         num_threads=num_threads,
+        **dict(map(_setting, settings)),
     )
     with WorkProgress(quiet=quiet) as shown:
         trained = tokenizers.Tokenizer.train(
@@ -140,7 +151,9 @@ def extend(
     loaded = Tokenizer.load(tokenizer_path)
     extra = given(min_frequency=min_frequency, num_threads=num_threads)
     with WorkProgress(quiet=quiet) as shown:
-        extended = loaded.extend(read_texts(inputs, shown), vocab_size=vocab_size, **extra)
+        extended = loaded.extend(
+            read_texts(inputs, shown), vocab_size=vocab_size, progress=stages(shown), **extra
+        )
     extended.save(out)
     if not quiet:
         new = extended.vocab_size - loaded.vocab_size
@@ -150,6 +163,17 @@ def extend(
 def given(**values: Any) -> dict[str, Any]:
     """The options that the command line has; the library's defaults hold for the others."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _setting(word: str) -> tuple[str, Any]:
+    """`tie_break=bytes`, `character_coverage=0.9995`, `byte_fallback=true`: JSON, else text."""
+    name, equals, value = word.partition("=")
+    if not equals or not name.isidentifier():
+        raise click.BadParameter(f"--set must be KEY=VALUE, got {word!r}")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
 
 
 def stages(shown: WorkProgress) -> Any:
