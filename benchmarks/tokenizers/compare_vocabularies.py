@@ -66,26 +66,8 @@ def corpora(quick: bool) -> Iterator[Corpus]:
         yield Corpus(name, [t for i, t in enumerate(parts) if i % HELD_OUT], unseen)
 
 
-def measure(tokenizer: Tokenizer, texts: list[str], rounds: int) -> dict[str, Any]:
-    """Tokens per byte of the texts, and MB/s of one thread."""
-    data = [text.encode() for text in texts]
-    num_bytes = sum(map(len, data))
-    ids, _ = tokenizer.encode_batch(data, 1)
-    seconds = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        tokenizer.encode_batch(data, 1)
-        seconds.append(time.perf_counter() - began)
-    return {
-        "bytes": num_bytes,
-        "tokens": len(ids),
-        "tokens_per_byte": len(ids) / num_bytes,
-        "mb_per_s": num_bytes / min(seconds) / 1e6,
-    }
-
-
-def trained_rows(corpus: Corpus, sizes: list[int], rounds: int) -> Iterator[dict[str, Any]]:
-    """One row per algorithm and size, as far as the text gives so many tokens."""
+def vocabularies(corpus: Corpus, sizes: list[int]) -> Iterator[tuple[str, Tokenizer]]:
+    """Trained ones, as far as the text gives so many tokens, then those of the fixtures."""
     for algorithm in ALGORITHMS:
         for size in sizes:
             try:
@@ -93,20 +75,34 @@ def trained_rows(corpus: Corpus, sizes: list[int], rounds: int) -> Iterator[dict
             except ConfigError as error:
                 print(f"{corpus.name}, {algorithm} of {size} ids: {error}", flush=True)
                 continue
-            row = {"corpus": corpus.name, "vocabulary": algorithm, "ids": tokenizer.vocab_size}
-            yield row | measure(tokenizer, corpus.unseen, rounds)
+            yield algorithm, tokenizer
             if tokenizer.vocab_size < size:
                 break
-
-
-def published_rows(corpus: Corpus, rounds: int) -> Iterator[dict[str, Any]]:
-    """One row per vocabulary of the fixtures."""
     for name, file in PUBLISHED.items():
         path = FIXTURES / "tokenizers" / "models" / file
         if path.is_file():
-            tokenizer = Tokenizer.load(path)
-            row = {"corpus": corpus.name, "vocabulary": name, "ids": tokenizer.vocab_size}
-            yield row | measure(tokenizer, corpus.unseen, rounds)
+            yield name, Tokenizer.load(path)
+
+
+def measure(corpus: Corpus, sizes: list[int], rounds: int) -> list[dict[str, Any]]:
+    """One row per vocabulary; they take turns, so that what else the machine does hits all."""
+    data = [text.encode() for text in corpus.unseen]
+    num_bytes = sum(map(len, data))
+    rows, encoders = [], []
+    for name, tokenizer in vocabularies(corpus, sizes):
+        ids, _ = tokenizer.encode_batch(data, 1)
+        row = {"corpus": corpus.name, "vocabulary": name, "ids": tokenizer.vocab_size}
+        row |= {"bytes": num_bytes, "tokens": len(ids), "tokens_per_byte": len(ids) / num_bytes}
+        rows.append(row)
+        encoders.append(tokenizer)
+    best = [float("inf")] * len(rows)
+    for _ in range(rounds):
+        for i, tokenizer in enumerate(encoders):
+            tokenizer.encode_batch(data, 1)  # the caches hold another's words
+            began = time.perf_counter()
+            tokenizer.encode_batch(data, 1)
+            best[i] = min(best[i], time.perf_counter() - began)
+    return [row | {"mb_per_s": num_bytes / t / 1e6} for row, t in zip(rows, best, strict=True)]
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
@@ -120,18 +116,21 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             for algorithm in ALGORITHMS:
                 line = [row for row in here if row["vocabulary"] == algorithm]
                 points = [row["ids"] for row in line], [row[value] for row in line]
-                axes.plot(*points, "o-", ms=3.5, color=COLOURS[algorithm], label=algorithm)
+                if line:
+                    axes.plot(*points, "o-", ms=3.5, color=COLOURS[algorithm], label=algorithm)
             for row in here:
                 if row["vocabulary"] not in ALGORITHMS:
                     axes.plot(row["ids"], row[value], "x", color="#555555")
                     axes.annotate(
                         row["vocabulary"],
                         (row["ids"], row[value]),
-                        xytext=(4, 3),
+                        xytext=(4, -9 if row["vocabulary"] == "BERT" else 3),
                         textcoords="offset points",
                         fontsize=7,
                     )
             axes.set_xscale("log", base=2)
+            axes.set_xlim(right=300_000)
+            axes.set_xticks([2**n for n in range(9, 18, 2)], [str(2**n) for n in range(9, 18, 2)])
             axes.set_ylim(bottom=0)
             axes.grid(alpha=0.25)
         grid[0, column].set_title(f"{name}, {here[0]['bytes'] / 1e6:.2f} MB", fontsize=10)
@@ -161,8 +160,7 @@ def main() -> None:
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for corpus in corpora(args.quick):
-        rows += trained_rows(corpus, args.sizes, args.rounds)
-        rows += published_rows(corpus, args.rounds)
+        rows += measure(corpus, args.sizes, args.rounds)
     args.out.mkdir(parents=True, exist_ok=True)
     document = {"facts": facts(torch.device("cpu"), 1), "rows": rows}
     (args.out / "vocabularies.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """The comparison of vocabularies: exact counts, a row per vocabulary, a plot."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,18 +11,24 @@ from llmcore.tokenizers import Tokenizer
 TEXTS = [f"def function_{i}(x): return x + {i}\n" for i in range(60)]
 
 
-def test_tokens_per_byte_are_the_librarys(tokenizer_dir: Path) -> None:
-    tokenizer = Tokenizer.load(tokenizer_dir)
-    row = compare.measure(tokenizer, TEXTS, 1)
-    assert row["tokens"] == sum(len(tokenizer.encode(text)) for text in TEXTS)
-    assert row["tokens_per_byte"] == row["tokens"] / sum(len(t.encode()) for t in TEXTS)
-
-
-def test_a_vocabulary_stops_growing_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setattr(compare, "ALGORITHMS", ("bpe",))
-    corpus = compare.Corpus("toy", TEXTS[10:], TEXTS[:10])
-    rows = list(compare.trained_rows(corpus, [100, 300, 4096, 8192], 1))
-    assert [row["ids"] for row in rows][0] == 300 and len(rows) == 2
+    monkeypatch.setattr(compare, "PUBLISHED", {})
+    return compare.measure(compare.Corpus("toy", TEXTS[10:], TEXTS[:10]), [100, 300, 4096, 8192], 1)
+
+
+def test_tokens_per_byte_are_the_librarys(rows: list[dict[str, Any]]) -> None:
+    tokenizer = Tokenizer.train(TEXTS[10:], vocab_size=300)
+    assert rows[0]["tokens"] == sum(len(tokenizer.encode(text)) for text in TEXTS[:10])
+    num_bytes = sum(len(text.encode()) for text in TEXTS[:10])
+    assert rows[0]["tokens_per_byte"] == rows[0]["tokens"] / num_bytes
+    assert rows[0]["mb_per_s"] > 0
+
+
+def test_a_vocabulary_stops_growing_with_the_text(rows: list[dict[str, Any]]) -> None:
+    """Too small a size is left out, too large a one ends the line."""
+    assert rows[0]["ids"] == 300 and len(rows) == 2
     assert rows[1]["ids"] < 4096 and rows[1]["tokens"] <= rows[0]["tokens"]
 
 

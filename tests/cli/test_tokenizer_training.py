@@ -56,6 +56,10 @@ def test_only_what_the_command_line_has_is_passed(text_file, tmp_path, monkeypat
     assert seen.pop("text") == text_file.read_text()
     chat = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     assert seen == {"algorithm": "bpe", "vocab_size": 4096, "special_tokens": chat}
+    seen.clear()
+    assert call_llmcore(*words, "--algorithm", "wordpiece").returncode == 0
+    seen.pop("text")
+    assert seen == {"algorithm": "wordpiece", "vocab_size": 4096}
     words += ["--algorithm", "unigram", "--pattern", r"\w+", "--no-byte-level"]
     words += ["--special-token", "<a>", "--special-token", "<b>", "--min-frequency", "3"]
     words += ["--set", "tie_break=bytes", "--set", "fuse_unk=true", "--set", "coverage=0.5"]

@@ -58,7 +58,8 @@ MIN_FREQUENCY = click.option(
     "--special-token",
     "special_tokens",
     multiple=True,
-    help="Give it in order of its id.  [default: the three that chat needs]",
+    help="Give it in order of its id.  [default: the three that chat needs for BPE, else as the "
+    "algorithm has it]",
 )
 @MIN_FREQUENCY
 @click.option(
@@ -100,7 +101,9 @@ def train(
     """
     from llmcore import tokenizers
 
+    chat_tokens = tokenizers.CHAT_SPECIAL_TOKENS if algorithm == "bpe" else None
     extra = given(
+        special_tokens=special_tokens or chat_tokens,
         pattern=pattern,
         byte_level=byte_level,
         min_frequency=min_frequency,
@@ -112,7 +115,6 @@ def train(
             read_texts(inputs, shown),
             algorithm=algorithm,
             vocab_size=vocab_size,
-            special_tokens=special_tokens or tokenizers.CHAT_SPECIAL_TOKENS,
             progress=stages(shown),
             **extra,
         )
