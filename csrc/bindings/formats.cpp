@@ -153,7 +153,7 @@ void bind_formats(nb::module_& m) {
       .def_ro("pre_tokenizer", &TokenizerSpec::pre_tokenizer)
       .def_ro("post_processor", &TokenizerSpec::post_processor)
       .def_ro("decoder", &TokenizerSpec::decoder)
-      .def_ro("extra", &TokenizerSpec::extra)
+      .def_rw("extra", &TokenizerSpec::extra)
       .def("to_dict", &to_dict);
   m.def("read_tokenizer", &read_door, nb::arg("data"), nb::arg("name"), nb::kw_only(),
         nb::arg("pattern") = "", nb::arg("special_tokens") = nb::none(),

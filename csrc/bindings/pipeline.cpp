@@ -2,6 +2,7 @@
 #include "tokenizer/pipeline/pipeline.h"
 
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -85,6 +86,20 @@ nb::object encode_with_offsets(const Pipeline& self, nb::handle text,
   return nb::make_tuple(to_numpy(std::move(encoded.ids)), to_numpy(std::move(spans)));
 }
 
+using ByteSpan = std::pair<std::uint32_t, std::uint32_t>;
+
+nb::list encode_guarded(const Pipeline& self, nb::handle text, const std::vector<bool>& allowed,
+                        const std::vector<ByteSpan>& guarded) {
+  EncodeOptions options = options_of(allowed, false, false);
+  for (const auto& [begin, end] : guarded) {
+    if (begin > end || (!options.guarded.empty() && begin < options.guarded.back().end)) {
+      throw ConfigError("encode: guarded parts must be in order and apart");
+    }
+    options.guarded.push_back({begin, end});
+  }
+  return list_of(encode(self, text, options).ids);
+}
+
 nb::object encode_batch(const Pipeline& self, const nb::list& texts,
                         const std::vector<bool>& allowed, bool add_special_tokens,
                         unsigned num_threads) {
@@ -119,6 +134,8 @@ void bind_pipeline(nb::module_& m) {
             return to_numpy(encode(self, text, options_of(allowed, add_special_tokens, false)).ids);
           },
           nb::arg("text"), nb::arg("allowed"), nb::arg("add_special_tokens"))
+      .def("encode_guarded", &encode_guarded, nb::arg("text"), nb::arg("allowed"),
+           nb::arg("guarded"))
       .def("encode_batch", &encode_batch, nb::arg("texts"), nb::arg("allowed"),
            nb::arg("add_special_tokens"), nb::arg("num_threads"))
       .def("encode_with_offsets", &encode_with_offsets, nb::arg("text"), nb::arg("allowed"),

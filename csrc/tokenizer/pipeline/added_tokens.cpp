@@ -44,11 +44,12 @@ std::uint32_t AddedTokens::child(std::uint32_t node, std::uint8_t byte) const {
 }
 
 std::uint32_t AddedTokens::longest_at(Text text, std::size_t at, const std::vector<char>& enabled,
-                                      std::size_t& end) const {
+                                      const IsGuarded& is_guarded, std::size_t& end) const {
   std::uint32_t node = roots_[text[at]], token = 0;
   for (std::size_t q = at + 1; node != 0; ++q) {
     const std::uint32_t here = nodes_[node].token;
-    if (here != 0 && enabled[here - 1]) {
+    if (here != 0 && enabled[here - 1] &&
+        !(is_guarded && tokens_[here - 1].special && is_guarded(at, q))) {
       token = here;
       end = q;
     }
@@ -72,12 +73,13 @@ void AddedTokens::add_span(Text text, std::uint32_t token, std::size_t begin, st
   pending = end;
 }
 
-void AddedTokens::split(Text text, const std::vector<char>& enabled,
-                        std::vector<AddedSpan>& spans) const {
+void AddedTokens::split(Text text, const std::vector<char>& enabled, std::vector<AddedSpan>& spans,
+                        const IsGuarded& is_guarded) const {
   std::size_t pending = 0, at = 0;
   while (at < text.size()) {
     std::size_t end = at;
-    const std::uint32_t token = roots_[text[at]] == 0 ? 0 : longest_at(text, at, enabled, end);
+    const std::uint32_t token =
+        roots_[text[at]] == 0 ? 0 : longest_at(text, at, enabled, is_guarded, end);
     if (token == 0) {
       ++at;
       continue;

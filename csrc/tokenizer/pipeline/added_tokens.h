@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct AddedSpan {
   std::uint32_t id = 0;
 };
 
+// Whether a special token at bytes [begin, end) of a text is ordinary text there.
+using IsGuarded = std::function<bool(std::size_t begin, std::size_t end)>;
+
 class AddedTokens {
  public:
   // One bound for all tokens keeps the search linear in the text.
@@ -29,7 +33,8 @@ class AddedTokens {
 
   bool empty() const { return nodes_.size() == 1; }
   // Appends spans that cover `text` from front to back. `enabled[i]` lets token i be found.
-  void split(Text text, const std::vector<char>& enabled, std::vector<AddedSpan>& spans) const;
+  void split(Text text, const std::vector<char>& enabled, std::vector<AddedSpan>& spans,
+             const IsGuarded& is_guarded = {}) const;
 
  private:
   struct Node {
@@ -42,7 +47,7 @@ class AddedTokens {
   std::uint32_t child(std::uint32_t node, std::uint8_t byte) const;
   // Index + 1 of the longest enabled token at `at`, whose end goes to `end`; 0: none.
   std::uint32_t longest_at(Text text, std::size_t at, const std::vector<char>& enabled,
-                           std::size_t& end) const;
+                           const IsGuarded& is_guarded, std::size_t& end) const;
   void add_span(Text text, std::uint32_t token, std::size_t begin, std::size_t end,
                 std::size_t& pending, std::vector<AddedSpan>& spans) const;
 

@@ -33,6 +33,20 @@ namespace {
 
 constexpr std::size_t kBytesPerId = 3;  // a guess that sizes the output
 
+bool touches(const std::vector<Origin>& guarded, std::size_t begin, std::size_t end) {
+  const auto part = std::partition_point(guarded.begin(), guarded.end(),
+                                         [&](const Origin& g) { return g.end <= begin; });
+  return part != guarded.end() && part->begin < end;
+}
+
+// For a text that begins at byte `at` of the caller's.
+IsGuarded guard_of(const EncodeOptions& options, std::size_t at) {
+  if (options.guarded.empty()) return {};
+  return [&options, at](std::size_t begin, std::size_t end) {
+    return touches(options.guarded, at + begin, at + end);
+  };
+}
+
 std::unique_ptr<const JsonDocument> parse(const std::string& component, const char* name) {
   return std::make_unique<const JsonDocument>(component, name);
 }
@@ -167,13 +181,14 @@ Encoded Pipeline::encode(Text text, const EncodeOptions& options) const {
   Encoded out;
   out.ids.reserve(text.size() / kBytesPerId + 16);
   encode_text(text, options, *work, out);
+  if (!options.tracks) out.origins.clear();
   finish(options, out);
   return out;
 }
 
 void Pipeline::encode_text(Text text, const EncodeOptions& options, Workspace& work,
                            Encoded& out) const {
-  if (options.tracks && text.size() > UINT32_MAX) {
+  if ((options.tracks || !options.guarded.empty()) && text.size() > UINT32_MAX) {
     throw ConfigError("encode: a text with offsets must be below 4 GiB, got " +
                       std::to_string(text.size()) + " bytes");
   }
@@ -181,7 +196,7 @@ void Pipeline::encode_text(Text text, const EncodeOptions& options, Workspace& w
     return encode_fast(text, options, work, out);
   }
   work.spans.clear();
-  literal_->split(text, options.allowed, work.spans);
+  literal_->split(text, options.allowed, work.spans, guard_of(options, 0));
   for (const AddedSpan& span : work.spans) {
     if (!span.is_added) {
       encode_segment(text.subspan(span.begin, span.end - span.begin), span.begin, options, work,
@@ -208,7 +223,7 @@ void Pipeline::encode_fast(Text text, const EncodeOptions& options, Workspace& w
     out.ids.advance(1);
   };
   work.spans.clear();
-  literal_->split(text, options.allowed, work.spans);
+  literal_->split(text, options.allowed, work.spans, guard_of(options, 0));
   for (const AddedSpan& span : work.spans) {
     if (span.is_added) {
       added(span.id);
@@ -220,7 +235,7 @@ void Pipeline::encode_fast(Text text, const EncodeOptions& options, Workspace& w
       continue;
     }
     work.parts.clear();
-    normalized_->split(part, options.allowed, work.parts);
+    normalized_->split(part, options.allowed, work.parts, guard_of(options, span.begin));
     for (const AddedSpan& inner : work.parts) {
       inner.is_added ? added(inner.id) : pieces(part.subspan(inner.begin, inner.end - inner.begin));
     }
@@ -230,14 +245,19 @@ void Pipeline::encode_fast(Text text, const EncodeOptions& options, Workspace& w
 // `at` is where the segment begins in the caller's text.
 void Pipeline::encode_segment(Text text, std::size_t at, const EncodeOptions& options,
                               Workspace& work, Encoded& out) const {
-  work.text.start(text, options.tracks);
+  work.text.start(text, options.tracks || !options.guarded.empty());
   if (normalizer_) {
     normalizer_->apply(work.text, work.normalized);
     work.text.swap(work.normalized);
   }
   if (normalized_->empty()) return encode_normalized(work.text, at == 0, at, work, out);
   work.parts.clear();
-  normalized_->split(work.text.text(), options.allowed, work.parts);
+  const IsGuarded is_guarded = [&](std::size_t begin, std::size_t end) {
+    const Origin origin = work.text.origin(begin, end);
+    return touches(options.guarded, at + origin.begin, at + origin.end);
+  };
+  normalized_->split(work.text.text(), options.allowed, work.parts,
+                     options.guarded.empty() ? IsGuarded() : is_guarded);
   for (std::size_t i = 0; i < work.parts.size(); ++i) {
     const AddedSpan span = work.parts[i];
     if (span.is_added) {

@@ -32,6 +32,9 @@ struct EncodeOptions {
   std::vector<char> allowed;
   bool add_special_tokens = false;
   bool tracks = false;  // also where each id came from
+  // Bytes of the text, in order and apart, where a special token is ordinary text, and one that
+  // reaches into them too. An empty one lies between two bytes.
+  std::vector<Origin> guarded;
 };
 
 struct Encoded {

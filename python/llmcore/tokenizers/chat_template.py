@@ -39,6 +39,7 @@ def apply_chat_template(
     *,
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
+    continue_final_message: bool | str = False,
     bos_token: str | None = None,
     eos_token: str | None = None,
     variables: Mapping[str, Any] | None = None,
@@ -54,6 +55,8 @@ def apply_chat_template(
         template: Jinja source.
         tools: JSON schemas of the functions that the model may call.
         add_generation_prompt: Ask the template for the start of the assistant's answer.
+        continue_final_message: End with the last message's content, for the model to go on from;
+            a name takes that entry of the message instead of "content".
         bos_token: Text of the token; undefined in the template if None.
         eos_token: So too.
         variables: More names for the template; they win over `bos_token` and `eos_token`.
@@ -61,34 +64,89 @@ def apply_chat_template(
     Raises:
         DataError: the messages are malformed, or the template is, or it refuses these messages,
             or it takes too much time or space.
+        ConfigError: `continue_final_message` with `add_generation_prompt`.
+    """
+    tokens = {"bos_token": bos_token, "eos_token": eos_token}
+    names = template_variables(
+        messages,
+        tools=tools,
+        add_generation_prompt=add_generation_prompt,
+        variables={k: v for k, v in tokens.items() if v is not None} | dict(variables or {}),
+    )
+    return render_template(template, names, continue_final_message=continue_final_message)
+
+
+def template_variables(
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    add_generation_prompt: bool = False,
+    variables: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a template sees, checked and made of plain data; arguments as `apply_chat_template`'s.
+
+    Raises:
+        DataError: the messages, the tools or the variables are malformed.
+    """
+    return {
+        "documents": None,
+        **_plain_mapping(variables or {}, "variables"),
+        "messages": _plain_messages(messages),
+        "tools": _plain_tools(tools),
+        "add_generation_prompt": add_generation_prompt,
+    }
+
+
+def render_template(
+    template: str,
+    variables: Mapping[str, Any],
+    *,
+    continue_final_message: bool | str = False,
+    now: datetime | None = None,
+) -> str:
+    """Render `template` with what `template_variables` gave, at the time `now`.
+
+    Raises:
+        DataError: the template is malformed, or refuses, or takes too much time or space.
+        ConfigError: `continue_final_message` with `add_generation_prompt`.
     """
     if tuple(map(int, jinja2.__version__.split(".")[:3])) < (3, 1, 6):
         # Earlier sandboxes have known holes.
         raise ConfigError(f"chat template: jinja2 must be at least 3.1.6, got {jinja2.__version__}")
-    return "".join(
-        _render(
-            template,
-            {
-                "documents": None,
-                **{
-                    k: v
-                    for k, v in (("bos_token", bos_token), ("eos_token", eos_token))
-                    if v is not None
-                },
-                **_plain_mapping(variables or {}, "variables"),
-                "messages": _plain_messages(messages),
-                "tools": _plain_tools(tools),
-                "add_generation_prompt": add_generation_prompt,
-            },
+    now = datetime.now() if now is None else now
+    if not continue_final_message:
+        return "".join(_render(template, dict(variables), now))
+    if variables["add_generation_prompt"]:
+        raise ConfigError(
+            "chat template: continue_final_message must be without add_generation_prompt, got both"
         )
-    )
+    field = continue_final_message if isinstance(continue_final_message, str) else "content"
+    return _render_open(template, dict(variables), field, now)
 
 
-def _render(template: str, variables: dict[str, Any]) -> Iterator[str]:
+def absent_chars(count: int, *values: Any) -> list[str]:
+    """Private-use characters that occur in none of the values, strings within lists and mappings
+    included."""
+    seen: set[str] = set()
+    stack = list(values)
+    while stack:
+        match stack.pop():
+            case str(text):
+                seen.update(text)
+            case list() | tuple() as items:
+                stack.extend(items)
+            case dict() as table:
+                stack.extend(table.keys())
+                stack.extend(table.values())
+    free = (c for c in map(chr, range(0xF0000, 0x110000)) if c not in seen)
+    return [next(free) for _ in range(count)]
+
+
+def _render(template: str, variables: dict[str, Any], now: datetime) -> Iterator[str]:
     limits = Limits(MAX_CHARS, MAX_SECONDS)
     code = _compile(template)
     try:
-        environment = _Environment(limits)
+        environment = _Environment(limits, now)
         compiled = Template.from_code(environment, code, environment.make_globals(None))
         size = 0
         for piece in compiled.generate(variables):
@@ -101,6 +159,45 @@ def _render(template: str, variables: dict[str, Any]) -> Iterator[str]:
         raise DataError(f"chat template: must render these messages, got {_line(error)}") from None
 
 
+def _render_open(template: str, variables: dict[str, Any], field: str, now: datetime) -> str:
+    """The text up to the end of entry `field` of the last message, found by a tag set there.
+
+    Source: transformers 5.23, utils/chat_template_utils.py, for the same strings.
+    """
+    *before, last = variables["messages"]
+    (mark,) = absent_chars(1, template, variables)
+    tag = mark + " "  # the space tells whether the template trims
+    fields = [field]
+    if field in _REASONING_NAMES:
+        fields = [name for name in _REASONING_NAMES if last.get(name) == last.get(field)]
+    open_message, final = _with_tag(last, fields, field, tag)
+    if not any(name in template for name in fields):
+        raise DataError(f"chat template: must use {field!r} to continue it, got no such name in it")
+    names = {**variables, "messages": [*before, open_message]}
+    text = "".join(_render(template, names, now))
+    at = text.rfind(mark)
+    if at < 0 or final.strip() not in text:
+        raise DataError("chat template: must keep the final message to continue it, got it changed")
+    head = text[:at]
+    return head if text.startswith(tag, at) else head.rstrip()
+
+
+def _with_tag(
+    message: dict[str, Any], fields: Sequence[str], field: str, tag: str
+) -> tuple[dict[str, Any], str]:
+    """The message with the tag at the end of the text to continue, and that text."""
+    match message.get(field):
+        case str(text):
+            return {**message, **{name: message[name] + tag for name in fields}}, text
+        case list() | tuple() as parts:
+            for i in reversed(range(len(parts))):
+                if isinstance(parts[i], dict) and isinstance(parts[i].get("text"), str):
+                    text = parts[i]["text"]
+                    tagged = [*parts[:i], {**parts[i], "text": text + tag}, *parts[i + 1 :]]
+                    return {**message, field: tagged}, text
+    raise DataError(f"chat template: the final message must have a text in {field!r} to continue")
+
+
 @functools.lru_cache(maxsize=64)
 def _compile(template: str) -> CodeType:
     if len(template) > MAX_TEMPLATE_CHARS:
@@ -108,7 +205,7 @@ def _compile(template: str) -> CodeType:
             f"chat template: must have at most {MAX_TEMPLATE_CHARS} characters, got {len(template)}"
         )
     try:
-        return _Environment(Limits(MAX_CHARS, MAX_SECONDS)).compile(template)
+        return _Environment(Limits(MAX_CHARS, MAX_SECONDS), datetime.min).compile(template)
     except Exception as error:
         raise DataError(f"chat template: must be a Jinja template, got {_line(error)}") from None
 
@@ -287,20 +384,19 @@ def _raise_exception(message: str) -> None:
     raise TemplateError(message)
 
 
-def _strftime_now(format: str) -> str:
-    return datetime.now().strftime(format[:MAX_FORMAT_CHARS])
-
-
 class _Environment(ImmutableSandboxedEnvironment):
     """One per rendering: it carries the limits."""
 
     intercepted_binops = frozenset(["+", "-", "*", "/", "//", "%", "**"])
     code_generator_class = _Generator
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, now: datetime) -> None:
         @pass_context
         def finalize(context: Context, value: Any) -> Any:
             return limits.checked(value)
+
+        def strftime_now(format: str) -> str:
+            return now.strftime(format[:MAX_FORMAT_CHARS])
 
         super().__init__(
             trim_blocks=True,
@@ -319,7 +415,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.filters["llmcore_check"] = limits.checked
         del self.globals["lipsum"]
         self.globals["raise_exception"] = _raise_exception
-        self.globals["strftime_now"] = _strftime_now
+        self.globals["strftime_now"] = strftime_now
         self.globals["dict"] = _TemplateDict()
         self.globals["namespace"] = _TemplateNamespace
 

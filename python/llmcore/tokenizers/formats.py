@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
+from llmcore.tokenizers.chat_files import with_chat_details
 
 METADATA_NAME = "llmcore_tokenizer.json"
 """Lies beside `tokenizer.json` in a directory of ours: what that format has no place for."""
@@ -36,7 +37,8 @@ def read_tokenizer_file(
     """Read a tokenizer from a file of any known format, or from a directory that holds one.
 
     The format is told by the content. In a directory the first of `tokenizer.json`,
-    `tokenizer.model`, `vocab.json` and `vocab.txt` is read.
+    `tokenizer.model`, `vocab.json` and `vocab.txt` is read. Chat templates and the roles of tokens
+    come from the files of Hugging Face's layout beside it.
 
     Args:
         path: The file or directory; `merges.txt` and our metadata are looked for beside it.
@@ -58,7 +60,7 @@ def read_tokenizer_file(
         merges = _map(_beside(file, _MERGES_NAME))
     elif kind == "tokenizer.json" and (file.parent / METADATA_NAME).is_file():
         metadata = _map(file.parent / METADATA_NAME)
-    return _bindings.read_tokenizer(
+    spec = _bindings.read_tokenizer(
         data,
         str(file),
         pattern=pattern or "",
@@ -68,6 +70,12 @@ def read_tokenizer_file(
         lowercase=lowercase,
         metadata=metadata,
     )
+    if kind != "gguf":  # which holds all of this itself
+        ids = {token["content"]: token["id"] for token in spec.added}
+        details = with_chat_details(spec.extra, file.parent, ids)
+        if details is not None:
+            spec.extra = details
+    return spec
 
 
 def write_tokenizer_file(

@@ -25,16 +25,25 @@ class TooMuchError(Exception):
 
 
 class Limits:
+    """Bounds of one rendering; every method raises `TooMuchError` where they are passed.
+
+    Args:
+        max_chars: Most characters and items of any value.
+        max_seconds: Most time, from now on.
+    """
+
     def __init__(self, max_chars: int, max_seconds: float) -> None:
         self._max_chars = max_chars
         self._max_seconds = max_seconds
         self._deadline = time.monotonic() + max_seconds
 
     def check_time(self) -> None:
+        """Look at the clock."""
         if time.monotonic() > self._deadline:
             raise TooMuchError(f"take more than {self._max_seconds:g} seconds")
 
     def check_size(self, size: int) -> None:
+        """Check a number of characters and items."""
         if size > self._max_chars:
             raise TooMuchError(f"build texts of more than {self._max_chars} characters")
 
@@ -58,15 +67,18 @@ class Limits:
         return size
 
     def checked(self, value: Any) -> Any:
+        """The value itself, if it is not too large and the time is not up."""
         self.check_time()
         if isinstance(value, str | bytes | list | tuple | dict | set | frozenset):
             self.size_of(value)
         return value
 
     def count(self, values: Any) -> "Counted":
+        """What a loop runs over, with a look at the clock for each item."""
         return Counted(values, self)
 
     def join(self, texts: Iterable[str]) -> str:
+        """The texts end to end."""
         texts = list(texts)
         self.check_time()
         self.check_size(sum(map(len, texts)))
@@ -78,6 +90,7 @@ class Limits:
         return self.join(str(value) for value in values)
 
     def check_operands(self, operator: str, left: Any, right: Any) -> None:
+        """Before an operator of two values runs."""
         self.check_time()
         if operator == "%" and isinstance(left, str):
             self.check_format(left, (right,))
