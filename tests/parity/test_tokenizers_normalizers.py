@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from llmcore import _bindings
+from tests.support.code_points import code_points
 
 pytestmark = pytest.mark.parity
 hf = pytest.importorskip("tokenizers")
 FIXTURES = Path(os.environ.get("LLMCORE_FIXTURES", "../shared/fixtures"))
-CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+CODE_POINTS = code_points()
 
 
 def hf_tokenizer(component: dict) -> "hf.Tokenizer":

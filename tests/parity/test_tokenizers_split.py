@@ -13,11 +13,12 @@ import tokenizers as hf
 from tokenizers import pre_tokenizers as hfp
 
 from llmcore._bindings import PreTokenizer, Regex, known_pattern_text, split_known
+from tests.support.code_points import code_points
 
 pytestmark = pytest.mark.parity
 
 SURROGATES = range(0xD800, 0xE000)
-CODE_POINTS = [c for c in range(0x110000) if c not in SURROGATES]
+CODE_POINTS = code_points()
 DEEPSEEK_DIGITS = r"\p{N}{1,3}"
 DEEPSEEK_CJK = "[一-龥぀-ゟ゠-ヿ]+"
 UNITS = [
