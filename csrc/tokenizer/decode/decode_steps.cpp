@@ -116,7 +116,8 @@ void SentencePieceStep::decode(std::vector<std::string>& pieces) const {
     text += start.is_over(!text.empty()) ? surface(piece) : start.surface(piece);
   }
   end_run(run, text);
-  pieces.assign(1, std::move(text));
+  pieces.clear();
+  pieces.push_back(std::move(text));
 }
 
 SentencePieceStep::SentencePieceStep(const Json& component, const std::string& where)

@@ -56,7 +56,8 @@ class ByteLevelStep final : public DecodeStep {
     Utf8Gate gate;
     gate.push(bytes, text);
     gate.finish(text);
-    pieces.assign(1, std::move(text));
+    pieces.clear();
+    pieces.push_back(std::move(text));
   }
 };
 
@@ -199,7 +200,8 @@ class FuseStep final : public DecodeStep {
   void decode(std::vector<std::string>& pieces) const override {
     std::string text;
     for (const std::string& piece : pieces) text += piece;
-    pieces.assign(1, std::move(text));
+    pieces.clear();
+    pieces.push_back(std::move(text));
   }
 };
 

@@ -251,8 +251,10 @@ class ProcessorReader {
                          const std::string& where) const {
     Template pieces;
     std::size_t num_added = 0;
-    for (const Json& item : c[field].as_items(where + "." + field)) {
-      const std::string at = where + "." + field + "[" + std::to_string(pieces.size()) + "]";
+    const std::string list = where + "." + field;
+    for (const Json& item : c[field].as_items(list)) {
+      std::string at = list + "[";
+      (at += std::to_string(pieces.size())) += "]";
       if (pieces.size() == kMaxPieces) {
         throw DataError(at + ": must not be there, as a template has " +
                         std::to_string(kMaxPieces) + " pieces at most");

@@ -79,7 +79,7 @@ void DecodeCursor::push_sentencepiece(std::uint32_t id, std::string& out) {
   } else {
     end_run(run_, out);
     has_text_ = has_text_ || out.size() > size;
-    if (start_->is_over(has_text_)) {
+    if (!start_ || start_->is_over(has_text_)) {
       out += table_->middle(id);
     } else {
       out += start_->surface(table_->token_text(id));

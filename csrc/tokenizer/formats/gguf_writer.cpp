@@ -68,6 +68,7 @@ class Writer {
 
   void write_tokens() {
     std::vector<std::int32_t> types;
+    types.reserve(types_.size());
     for (const PieceType type : types_) types.push_back(static_cast<std::int32_t>(type));
     out_.add_texts("tokenizer.ggml.tokens", texts_);
     out_.add_int32s("tokenizer.ggml.token_type", types);
@@ -134,6 +135,7 @@ class Writer {
     }
     collect();
     std::vector<std::string> merges;
+    merges.reserve(spec_.merges.size());
     for (const auto& [left, right] : spec_.merges) {
       merges.push_back(spec_.tokens[left] + " " + spec_.tokens[right]);
     }

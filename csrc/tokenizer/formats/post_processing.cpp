@@ -94,8 +94,10 @@ std::string template_of(const Frame& frame, bool is_bert) {
   for (const auto& token : {frame.before, frame.after}) {
     if (!token || (!is_first && frame.before && token->text == frame.before->text)) continue;
     const std::string text = json_quote(token->text);
-    out += (is_first ? "" : ",") + text + R"(:{"id":)" + text + R"(,"ids":[)" +
-           std::to_string(token->id) + R"(],"tokens":[)" + text + "]}";
+    (out += is_first ? "" : ",") += text;
+    ((out += R"(:{"id":)") += text) += R"(,"ids":[)";
+    ((out += std::to_string(token->id)) += R"(],"tokens":[)") += text;
+    out += "]}";
     is_first = false;
   }
   return out + "}}";

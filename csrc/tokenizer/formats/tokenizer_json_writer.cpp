@@ -164,7 +164,7 @@ std::string hugging_face_normalizer(const std::string& text) {
   return out + "]}";
 }
 
-std::string or_null(std::string text) {
+std::string or_null(const std::string& text) {
   return text.empty() ? "null" : text;
 }
 

@@ -21,9 +21,9 @@ inline constexpr std::size_t kHugePage = std::size_t{1} << 21;
 // first touch. Only advice: nothing depends on it.
 inline void advise_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] std::size_t size) {
 #if defined(MADV_HUGEPAGE)
-  const auto from = (reinterpret_cast<std::uintptr_t>(begin) + kHugePage - 1) & ~(kHugePage - 1);
-  const auto to = (reinterpret_cast<std::uintptr_t>(begin) + size) & ~(kHugePage - 1);
-  if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+  const std::size_t skipped = -reinterpret_cast<std::uintptr_t>(begin) & (kHugePage - 1);
+  if (size < skipped + kHugePage) return;
+  madvise(static_cast<char*>(begin) + skipped, (size - skipped) & ~(kHugePage - 1), MADV_HUGEPAGE);
 #endif
 }
 

@@ -70,7 +70,7 @@ class PieceCache {
                         std::uint32_t* out) const {
     const std::uint32_t* at = stored(slot);
     if (slot.ids[1] != size || !same_long_bytes(at, p, size)) return 0;
-    at += round_up(size) / sizeof *at;
+    at += round_up(size) / kWordBytes;
     for (std::size_t i = 0; i < slot.count; i += kCopiedIds) {
       std::memcpy(out + i, at + i, kCopiedIds * sizeof *out);
     }
@@ -101,7 +101,7 @@ class PieceCache {
   static constexpr std::size_t kFirstSlots = 1 << 16;
   static constexpr std::size_t kMostSlots = 1 << 20;
   static constexpr std::size_t kMostArena = 1 << 24;
-  static constexpr std::size_t kPadWords = 16;
+  static constexpr std::size_t kPadWords = 16, kWordBytes = 4;
 
   const std::uint32_t* stored(const Slot& slot) const { return arena_.data() + slot.ids[0]; }
   // In the slot or in the arena: a choice by arithmetic, since a branch would often go wrong.
@@ -109,7 +109,8 @@ class PieceCache {
     const auto inside = reinterpret_cast<std::uintptr_t>(slot.ids);
     const auto outside = reinterpret_cast<std::uintptr_t>(stored(slot));
     const std::uintptr_t choice = -static_cast<std::uintptr_t>(slot.is_stored);
-    return reinterpret_cast<const std::uint32_t*>(inside ^ ((inside ^ outside) & choice));
+    const std::uintptr_t chosen = inside ^ ((inside ^ outside) & choice);
+    return reinterpret_cast<const std::uint32_t*>(chosen);  // NOLINT(performance-no-int-to-ptr)
   }
   static std::size_t round_up(std::size_t size) { return (size + 15) & ~std::size_t{15}; }
 

@@ -358,6 +358,7 @@ std::vector<std::uint32_t> UnigramModel::sample_nbest(Text piece, std::size_t co
   std::vector<ScoredIds> best = nbest(piece, count);
   if (best.empty()) return {};
   std::vector<double> logits;
+  logits.reserve(best.size());
   for (const ScoredIds& path : best) logits.push_back(alpha * path.first);
   return std::move(best[draw_index(logits, seed, 0)].second);
 }

@@ -37,6 +37,7 @@ void WordPieceModel::build_trie(const TokenizerSpec& spec) {
     }
   }
   std::vector<ByteTrie::Entry> entries;
+  entries.reserve(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) entries.push_back({keys[i], ids[i]});
   trie_ = std::make_unique<ByteTrie>(std::move(entries));
   trie_->step(first_, kFirst);
@@ -127,7 +128,7 @@ void WordPieceModel::encode(Text piece, ModelScratch&, IdBuffer& ids,
     if (!unk_id_) {
       throw DataError("wordpiece: the text has an unknown word, and unk_token is not a token");
     }
-    *out = *unk_id_;
+    *ids.room(1) = *unk_id_;
     ids.advance(1);
     if (ends != nullptr) ends->push_back(static_cast<std::uint32_t>(piece.size()));
     return;

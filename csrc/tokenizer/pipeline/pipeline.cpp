@@ -65,7 +65,9 @@ Pipeline::Pipeline(TokenizerSpec spec) : spec_(std::move(spec)) {
   });
 }
 
-Pipeline::~Pipeline() = default;
+Pipeline::~Pipeline() {
+  delete ids_by_text_.load();
+}
 
 void Pipeline::add_texts() {
   std::size_t size = spec_.tokens.size();
@@ -152,17 +154,19 @@ void Pipeline::make_model() {
 }
 
 std::optional<std::uint32_t> Pipeline::find(std::string_view token) const {
-  std::call_once(ids_once_, [this] {
-    ids_by_text_.reserve(size());
+  const IdsByText* ids = ids_by_text_.load();
+  if (ids == nullptr) {
+    auto made = std::make_unique<IdsByText>(size());
     // Added tokens first: a model's token of the same text is another spelling of theirs.
-    for (const AddedTokenSpec& added : spec_.added)
-      ids_by_text_.emplace(texts_[added.id], added.id);
+    for (const AddedTokenSpec& added : spec_.added) made->emplace(texts_[added.id], added.id);
     for (std::uint32_t id = 0; id < size(); ++id) {
-      if (!texts_[id].empty()) ids_by_text_.emplace(texts_[id], id);
+      if (!texts_[id].empty()) made->emplace(texts_[id], id);
     }
-  });
-  const auto it = ids_by_text_.find(token);
-  return it == ids_by_text_.end() ? std::nullopt : std::optional(it->second);
+    // `ids` becomes another thread's where that one was first.
+    if (ids_by_text_.compare_exchange_strong(ids, made.get())) ids = made.release();
+  }
+  const auto it = ids->find(token);
+  return it == ids->end() ? std::nullopt : std::optional(it->second);
 }
 
 void Pipeline::check_allowed(const EncodeOptions& options) const {

@@ -1,9 +1,9 @@
 // A whole tokenizer: added tokens, normaliser, pre-tokenizer, model, post-processor; and back.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -106,8 +106,9 @@ class Pipeline {
   std::unique_ptr<const BpeModel> fast_model_;
   std::unique_ptr<const PieceScanner> fast_scanner_;
 
-  mutable std::once_flag ids_once_;
-  mutable std::unordered_map<std::string_view, std::uint32_t> ids_by_text_;
+  // Made at the first find(); no lock, since a fork could inherit it held.
+  using IdsByText = std::unordered_map<std::string_view, std::uint32_t>;
+  mutable std::atomic<const IdsByText*> ids_by_text_{nullptr};
   mutable std::unique_ptr<WorkspacePool<Workspace>> pool_;
 };
 
