@@ -121,4 +121,14 @@ void prune_pieces(UnigramPieces& pieces, const std::vector<std::int64_t>& counts
   pieces.keep(flags);
 }
 
+void prune_unreachable(UnigramPieces& pieces, double unknown_score) {
+  std::vector<char> flags(pieces.pieces.size());
+  OtherPath other(pieces, unknown_score);
+  for (std::uint32_t i = 0; i < flags.size(); ++i) {
+    double score = 0;
+    flags[i] = other.find(i, score).empty() || score <= pieces.pieces[i].score;
+  }
+  pieces.keep(flags);
+}
+
 }  // namespace llmcore::tokenizer

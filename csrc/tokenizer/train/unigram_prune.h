@@ -16,4 +16,7 @@ namespace llmcore::tokenizer {
 void prune_pieces(UnigramPieces& pieces, const std::vector<std::int64_t>& counts,
                   double unknown_score, std::size_t size, unsigned num_threads, const Tick& tick);
 
+// Removes the pieces whose text has a better segmentation: no best path ever holds them.
+void prune_unreachable(UnigramPieces& pieces, double unknown_score);
+
 }  // namespace llmcore::tokenizer

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 constexpr std::uint32_t kUnknownChar = 0x2585;  // what sentencepiece writes for rare characters
-constexpr std::uint32_t kMetaChar = 0x09;       // what it writes for meta pieces
+constexpr std::uint32_t kMetaChar = 0x1F;       // what it writes for meta pieces
 constexpr std::size_t kNumCodePoints = 0x110000;
 
 // Calls visit(part) for the parts of a sentence between which no piece may lie.

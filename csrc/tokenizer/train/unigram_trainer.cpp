@@ -72,6 +72,7 @@ TokenizerSpec train_unigram(const WordTable& words, const UnigramTrainerArgs& ar
                  args.num_threads, tell);
     if (pieces.pieces.size() == before) break;  // only characters are left
   }
+  prune_unreachable(pieces, em.unknown_score());
   return finish_unigram(text, pieces, meta, args);
 }
 
