@@ -9,6 +9,7 @@
 #include "bindings/tokenizer.h"
 #include "tokenizer/errors.h"
 #include "tokenizer/train/suffix_array.h"
+#include "tokenizer/train/unigram_charsmap.h"
 #include "tokenizer/train/unigram_trainer.h"
 #include "tokenizer/train/wordpiece_trainer.h"
 
@@ -142,6 +143,17 @@ TokenizerSpec unigram_door(WordCounter& counter, const nb::dict& options,
   return train_unigram(counter.merged(), args, teller(progress, "prune", args.vocab_size));
 }
 
+// A copy with other components, as JSON texts by name.
+TokenizerSpec with_components(TokenizerSpec spec, const nb::dict& components) {
+  Options(components)
+      .take("normalizer", spec.normalizer)
+      .take("pre_tokenizer", spec.pre_tokenizer)
+      .take("post_processor", spec.post_processor)
+      .take("decoder", spec.decoder)
+      .finish();
+  return spec;
+}
+
 }  // namespace
 
 void bind_trainers(nb::module_& m) {
@@ -149,18 +161,17 @@ void bind_trainers(nb::module_& m) {
         nb::arg("unk_token"), nb::arg("progress").none());
   m.def("train_unigram", &unigram_door, nb::arg("counter"), nb::arg("options"),
         nb::arg("precompiled_charsmap"), nb::arg("progress").none());
+  m.def("with_components", &with_components, nb::arg("spec"), nb::arg("components"));
   m.def(
-      "with_components",
-      [](TokenizerSpec spec, const std::string& normalizer, const std::string& pre_tokenizer,
-         const std::string& post_processor, const std::string& decoder) {
-        spec.normalizer = normalizer;
-        spec.pre_tokenizer = pre_tokenizer;
-        spec.post_processor = post_processor;
-        spec.decoder = decoder;
-        return spec;
+      "sentencepiece_charsmap",
+      [](const std::string& name) {
+        const std::string charsmap = [&] {
+          const nb::gil_scoped_release release;
+          return compile_charsmap(charsmap_rules(name));
+        }();
+        return nb::bytes(charsmap.data(), charsmap.size());
       },
-      nb::arg("spec"), nb::arg("normalizer"), nb::arg("pre_tokenizer"), nb::arg("post_processor"),
-      nb::arg("decoder"));
+      nb::arg("name"));
   m.def(
       "suffix_array",
       [](const std::vector<std::uint32_t>& text, std::uint32_t alphabet_size) {
