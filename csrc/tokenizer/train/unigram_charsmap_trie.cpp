@@ -69,6 +69,7 @@ class DoubleArray {
   std::string build(std::uint32_t root) {
     grow();
     used_[0] = true;
+    taken_[0] = true;  // sentencepiece refuses a root without an offset
     const std::uint32_t base = place(root);
     units_[0] = base << 10 | has_value(root) << 8;
     // A free unit gets the label of a place without children, so that no walk ends there.
