@@ -303,6 +303,7 @@ def test_charsmaps() -> None:
         ({"control_symbols": ["a", "a"]}, "must be distinct"),
         ({"user_defined_symbols": ["<unk>"]}, "not unk_piece"),
         ({"normalizer": "nfd"}, "normalizer must be 'nmt_nfkc'"),
+        ({"vocabulary": 1}, "options must be those of Unigram"),
         ({"num_threads": 0}, "num_threads must be at least 1"),
     ],
 )

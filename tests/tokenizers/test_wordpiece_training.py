@@ -158,6 +158,7 @@ def test_progress_is_told_and_may_stop() -> None:
         ({"vocab_size": 99, "min_frequency": -1}, "min_frequency must be at least 0"),
         ({"vocab_size": 99, "special_tokens": ["a", "a"]}, "special_tokens must be distinct"),
         ({"vocab_size": 99, "special_tokens": ["a"]}, "must hold unk_token"),
+        ({"vocab_size": 99, "vocabulary": 1}, "options must be those of WordPiece"),
         ({"vocab_size": 99, "limit_alphabet": 0}, "limit_alphabet must be at least 1"),
         ({"vocab_size": 99, "initial_alphabet": ["ab"]}, "initial_alphabet must hold single"),
     ],
