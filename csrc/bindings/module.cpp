@@ -8,6 +8,7 @@ NB_MODULE(_bindings, m) {
   llmcore::bindings::bind_models(m);
   llmcore::bindings::bind_formats(m);
   llmcore::bindings::bind_training(m);
+  llmcore::bindings::bind_trainers(m);
   llmcore::bindings::bind_decoding(m);
   llmcore::bindings::bind_pipeline(m);
 }

@@ -12,6 +12,7 @@ void bind_splitter(nanobind::module_& m);
 void bind_models(nanobind::module_& m);
 void bind_formats(nanobind::module_& m);
 void bind_training(nanobind::module_& m);
+void bind_trainers(nanobind::module_& m);
 void bind_decoding(nanobind::module_& m);
 void bind_pipeline(nanobind::module_& m);
 
