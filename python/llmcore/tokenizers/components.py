@@ -99,7 +99,12 @@ SENTENCEPIECE_NORMALIZER = _compact(
     }
 )
 SENTENCEPIECE_SPLIT = _compact(
-    {"type": "Split", "pattern": {"Regex": "\u2581?[^\u2581]+|\u2581"}} | _ISOLATED
+    {
+        "type": "Split",
+        "pattern": {"String": "\u2581"},
+        "behavior": "MergedWithNext",
+        "invert": False,
+    }
 )
 """Its trainer's words: no piece has U+2581 but at its front."""
 SENTENCEPIECE_RUNS_SPLIT = _compact(
