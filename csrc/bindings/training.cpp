@@ -16,6 +16,7 @@
 #include "tokenizer/train/bpe_trainer.h"
 #include "tokenizer/train/count_file.h"
 #include "tokenizer/train/piece_cutter.h"
+#include "tokenizer/train/sentencepiece_bpe.h"
 #include "tokenizer/train/word_counter.h"
 
 namespace llmcore::bindings {
@@ -97,6 +98,25 @@ TokenizerSpec train_door(WordCounter& counter, const nb::dict& values, const nb:
                                     : train_bpe(counter.merged(), args, tick);
   spec.tokens = std::move(trained.tokens);
   spec.merges = std::move(trained.merges);
+  return spec;
+}
+
+TokenizerSpec train_sentencepiece_door(WordCounter& counter, const nb::dict& values,
+                                       const nb::object& progress) {
+  const Options options(values);
+  BpeTrainerArgs args = args_of(options);
+  args.sentencepiece = true;
+  const PieceRules usual;
+  const PieceRules rules{
+      .max_chars = options.get("max_token_length", usual.max_chars),
+      .split_by_unicode_script = options.get("split_by_unicode_script", true),
+      .split_by_number = options.get("split_by_number", true),
+      .split_digits = options.get("split_digits", false),
+  };
+  const nb::gil_scoped_release release;
+  TokenizerSpec spec =
+      train_sentencepiece_bpe(counter.merged(), args, rules, tick_of(progress, args.vocab_size));
+  spec.normalizer = counter.cutter().normalizer();
   return spec;
 }
 
@@ -185,6 +205,8 @@ void bind_training(nb::module_& m) {
                    [](const WordCounter& self) { return self.cutter().pre_tokenizer(); });
   m.def("train_bpe", &train_door, nb::arg("counter"), nb::arg("options"),
         nb::arg("progress").none());
+  m.def("train_sentencepiece_bpe", &train_sentencepiece_door, nb::arg("counter"),
+        nb::arg("options"), nb::arg("progress").none());
   m.def("extend_bpe", &extend_door, nb::arg("spec"), nb::arg("counter"), nb::arg("options"),
         nb::arg("progress").none());
 }

@@ -206,6 +206,11 @@ def train_bpe(
     options: dict[str, Any],
     progress: Callable[[str, int, int], None] | None,
 ) -> TokenizerSpec: ...
+def train_sentencepiece_bpe(
+    counter: WordCounter,
+    options: dict[str, Any],
+    progress: Callable[[str, int, int], None] | None,
+) -> TokenizerSpec: ...
 def extend_bpe(
     spec: TokenizerSpec,
     counter: WordCounter,

@@ -147,6 +147,13 @@ def test_bytes_that_are_no_characters_end_words() -> None:
         ({"byte_level": False, "character_coverage": 0.0}, r"must be in \(0, 1\], got 0.0"),
         ({"byte_level": False, "limit_alphabet": 0}, "limit_alphabet must be at least 1"),
         ({"byte_level": False, "vocab_size": 3}, "vocab_size must be at least .* got 3"),
+        (
+            {"sentencepiece": True, "tie_break": "bytes"},
+            "tie_break must go with sentencepiece=False",
+        ),
+        ({"sentencepiece": True, "pattern": "gpt2"}, "must go without another split"),
+        ({"sentencepiece": True, "normalizer": "NFC"}, "normalizer must be of type SentencePiece"),
+        ({"split_digits": True}, "split_digits must go with sentencepiece=True"),
         ({"pattern": "gpt2", "pre_tokenizer": "Whitespace"}, "must not both be given"),
     ],
 )
@@ -180,6 +187,43 @@ def test_training_on_files_and_folders(tmp_path: Path) -> None:
     assert spec_of(Tokenizer.train(str(tmp_path), vocab_size=300, text_field="body")) == spec_of(
         want
     )
+
+
+def test_sentencepiece_style(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.train(
+        OLD, vocab_size=550, sentencepiece=True, byte_fallback=True, special_tokens=["<pad>"]
+    )
+    pieces = [tokenizer.id_to_token(i) for i in range(550)]
+    assert pieces[:5] == ["<unk>", "<s>", "</s>", "<pad>", "<0x00>"]
+    characters = set("▁" + "".join(OLD).replace(" ", ""))
+    assert set(pieces[-len(characters) :]) == characters
+    assert all(len(piece) > 1 for piece in pieces[260 : -len(characters)])
+    text = OLD[0] + " 😀"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    again = Tokenizer.load(tokenizer.save(tmp_path / "a.model", "sentencepiece"))
+    assert again.encode(text) == tokenizer.encode(text)
+    assert spec_of(again)["scores"] == spec_of(tokenizer)["scores"]
+    new = tokenizer.extend(NEW, vocab_size=600)
+    assert spec_of(new)["tokens"][:550] == spec_of(tokenizer)["tokens"]
+    assert spec_of(new)["scores"][:550] == spec_of(tokenizer)["scores"]
+    assert len(new.encode(NEW[0])) < len(tokenizer.encode(NEW[0]))
+    model = Tokenizer.load(new.save(tmp_path / "b.model", "sentencepiece"))
+    assert model.encode(NEW[0]) == new.encode(NEW[0])
+
+
+def test_pieces_of_one_script_and_length() -> None:
+    texts = ["abc12 日本語abc かな漢字 x1 " * 20]
+
+    def pieces(**options: Any) -> set[str]:
+        spec = spec_of(Tokenizer.train(texts, vocab_size=60, sentencepiece=True, **options))
+        return set(spec["tokens"])
+
+    assert {"▁abc", "12", "▁日本語"} < pieces()
+    assert not {"c1", "語a", "x1"} & pieces()
+    assert "▁x1" in pieces(split_by_number=False)
+    assert "▁日本語abc" in "".join(pieces(split_by_unicode_script=False))
+    assert "12" not in pieces(split_digits=True)
+    assert max(map(len, pieces(max_token_length=2) - {"<unk>", "<s>", "</s>"})) == 2
 
 
 # --- extend -----------------------------------------------------------------------------------

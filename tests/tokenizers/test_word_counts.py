@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers import Tokenizer, WordCounts
+from llmcore.tokenizers.components import SENTENCEPIECE_NORMALIZER, SENTENCEPIECE_SPLIT
 
 LONG = "a word of more than fifteen bytes: Donaudampfschifffahrt, 日本語日本語日本語"
 TEXTS = ["the cat sat on the mat; the dog isn't.\n\n  x = 1", LONG, "naïve \x85\u3000 é", "", "  "]
@@ -220,3 +221,14 @@ def test_counts_for_bytes_train_no_characters() -> None:
         Tokenizer.train(counts, vocab_size=300, byte_level=False)
     with pytest.raises(ConfigError, match="must be text where it is to be split"):
         Tokenizer.train(counts, vocab_size=300, pattern="llama3")
+
+
+@given(texts=st.lists(st.text("▁ab é", max_size=30), min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_words_of_sentencepiece_are_cut_as_its_split_says(texts: list[str]) -> None:
+    counts = WordCounts.of_components("null", SENTENCEPIECE_SPLIT, 2)
+    if any(texts):
+        assert counts.count(texts).items() == pieces_of(texts, counts)
+    again = WordCounts.of_components(SENTENCEPIECE_NORMALIZER, SENTENCEPIECE_SPLIT, 1)
+    if any(texts):
+        assert again.count(texts).items() == pieces_of(texts, again)

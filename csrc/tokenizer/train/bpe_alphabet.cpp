@@ -57,7 +57,9 @@ std::size_t covered(const std::vector<CharCount>& chars, double coverage) {
   double total = 0, sum = 0;
   for (const CharCount& c : chars) total += c.count;
   std::size_t n = 0;
-  while (n < chars.size() && sum / total < coverage) sum += chars[n++].count;
+  while (n < chars.size() && static_cast<float>(sum / total) < static_cast<float>(coverage)) {
+    sum += chars[n++].count;
+  }
   return n;
 }
 
@@ -97,10 +99,15 @@ CharSpelling::CharSpelling(GrowingVocabulary& vocabulary, const WordTable& words
   for (const CharCount& c : chars) {
     if (c.code >= least_new || vocabulary.find(text_of(c.code)) != nullptr) always.insert(c.code);
   }
-  for (const std::uint32_t c : always) {
+  const auto add = [&](std::uint32_t c) {
     const std::uint32_t id = vocabulary.add(text_of(c));
     forms_[c] = {id, id, id, id};
+  };
+  if (args.sentencepiece) {
+    for (const CharCount& c : chars) add(c.code);
+    return;
   }
+  for (const std::uint32_t c : always) add(c);
   if (!args.continuing_subword_prefix.empty() || !args.end_of_word_suffix.empty()) {
     add_forms(vocabulary, words, args);
   }

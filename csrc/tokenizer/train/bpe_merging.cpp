@@ -117,7 +117,12 @@ class Merging {
         places_[ends[i]++] = p;
       }
     });
-    for (const std::uint32_t i : order) wait(pairs_.infos[i], begins[i], sizes[i]);
+    for (const std::uint32_t i : order) {
+      PairInfo& info = pairs_.infos[i];
+      if (unions_.may_wait(left_of(info.pair), right_of(info.pair), false)) {
+        wait(info, begins[i], sizes[i]);
+      }
+    }
   }
 
   std::uint32_t extend_places(std::uint32_t size) {
@@ -224,11 +229,11 @@ class Merging {
   void update_pairs(std::uint32_t left, std::uint32_t right, std::uint32_t id) {
     for (const std::uint32_t x : left_touched_) {
       add(pair_of(x, left), -left_[x].count);
-      if (unions_.is_short_enough(x, id)) add(pair_of(x, id), left_[x].count);
+      if (unions_.may_wait(x, id, true)) add(pair_of(x, id), left_[x].count);
     }
     for (const std::uint32_t y : right_touched_) {
       add(pair_of(right, y), -right_[y].count);
-      if (unions_.is_short_enough(id, y)) add(pair_of(id, y), right_[y].count);
+      if (unions_.may_wait(id, y, true)) add(pair_of(id, y), right_[y].count);
     }
     // (id, id) may be found from both sides: its list is that of the left.
     if (left_[id].touched && right_[id].touched) left_[id].found += right_[id].found;
@@ -260,7 +265,7 @@ class Merging {
 
   // Room for the places that were found, if they are wanted.
   void begin_list(Neighbour& side, std::uint32_t left, std::uint32_t right) {
-    const bool is_wanted = unions_.is_short_enough(left, right) &&
+    const bool is_wanted = unions_.may_wait(left, right, true) &&
                            pairs_.infos[pairs_.find_or_add(pair_of(left, right))].count > 0;
     if (!is_wanted) side.found = 0;
     side.next = extend_places(side.found);

@@ -13,6 +13,7 @@
 #include "tokenizer/train/bpe_pairs.h"
 #include "tokenizer/train/bpe_rows.h"
 #include "tokenizer/train/bpe_trainer.h"
+#include "tokenizer/train/piece_rules.h"
 
 namespace llmcore::tokenizer {
 
@@ -55,6 +56,8 @@ struct MergingRules {
   std::string continuing_subword_prefix;
   std::vector<std::uint32_t> lengths;  // of the first tokens; 1 for those not given
   std::vector<bool> forbidden;         // ids whose text a merge must not make; may be empty
+  // As in SentencePiece: a union must be allowed here, and new.
+  const PieceRules* pieces = nullptr;
 };
 
 // Merges until the vocabulary is full; returns the merges in order.

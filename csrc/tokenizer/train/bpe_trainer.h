@@ -40,6 +40,8 @@ struct BpeTrainerArgs {
   std::size_t limit_alphabet = std::numeric_limits<std::size_t>::max();
   // Characters beyond this share of the text, the rarest, stay out of the alphabet.
   double character_coverage = 1.0;
+  // The alphabet by falling frequency instead of by code point.
+  bool sentencepiece = false;
 };
 
 struct TrainedBpe {

@@ -34,14 +34,17 @@ class Unions {
     if (rules_.tie_break != TieBreak::kIds) keys_.push_back(key(id));
   }
 
-  bool is_short_enough(std::uint32_t left, std::uint32_t right) const {
-    return std::size_t{lengths_[left]} + lengths_[right] < rules_.max_token_length;
+  // Of two tokens that meet, at first in the text or `later` beside a new token.
+  bool may_wait(std::uint32_t left, std::uint32_t right, bool later) const {
+    if (rules_.pieces != nullptr) return rules_.pieces->allows(text(left, right));
+    return !later || std::size_t{lengths_[left]} + lengths_[right] < rules_.max_token_length;
   }
-  // Whether a merge would spell a token that no text may give.
+  // Whether a merge would spell a token that no merge may make.
   bool is_forbidden(std::uint32_t left, std::uint32_t right) const {
-    if (rules_.forbidden.empty()) return false;
+    if (rules_.forbidden.empty() && rules_.pieces == nullptr) return false;
     const std::uint32_t* id = vocabulary_.find(text(left, right));
-    return id != nullptr && *id < rules_.forbidden.size() && rules_.forbidden[*id];
+    if (id == nullptr) return false;
+    return rules_.pieces != nullptr || (*id < rules_.forbidden.size() && rules_.forbidden[*id]);
   }
 
   // Of pairs with equal counts: whether `a` waits for `b`.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tokenizer/normalize/normalizer.h"
@@ -47,6 +48,10 @@ class PieceCutter {
                      [&](const std::uint8_t* p, const std::uint8_t* q) { visit(p, q, end); });
       return;
     }
+    if (!word_start_.empty()) {
+      normalize(text, scratch);
+      return for_each_word(scratch.text.text(), visit);
+    }
     cut(text, scratch);
     const Text rewritten = scratch.text.text();
     for (const Piece& piece : scratch.pieces) {
@@ -56,12 +61,25 @@ class PieceCutter {
   }
 
  private:
+  void normalize(Text text, Scratch& scratch) const;
   void cut(Text text, Scratch& scratch) const;
+  // Pieces that begin with word_start_, and what comes before the first.
+  template <class Visit>
+  void for_each_word(Text text, Visit&& visit) const {
+    const std::string_view view = as_view(text);
+    for (std::size_t begin = 0; begin < view.size();) {
+      const std::size_t found = view.find(word_start_, begin + 1);
+      const std::size_t end = found == std::string_view::npos ? view.size() : found;
+      visit(text.data() + begin, text.data() + end, text.data() + text.size());
+      begin = end;
+    }
+  }
 
   std::string normalizer_json_, pre_tokenizer_json_;
   std::unique_ptr<Normalizer> normalizer_;
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
   std::optional<KnownPattern> pattern_;
+  std::string word_start_;  // of a pre-tokenizer that begins a piece at every one of these
 };
 
 }  // namespace llmcore::tokenizer

@@ -63,6 +63,15 @@ class BpeOptions:
         character_coverage: Share of the text's characters that the alphabet must cover, in (0, 1];
             no merge passes one of the others.
         decoder: Component that joins tokens; by default what fits the rest.
+        sentencepiece: Train as SentencePiece 0.2.3 does, for a `.model`: over the characters of
+            words that begin with U+2581, normalised by its normaliser (without charsmap, unless
+            `normalizer` is one of type "SentencePiece"), every piece once, ties by "shortest". Ids:
+            <unk>, <s>, </s>, the special tokens, bytes, merges, characters. It goes with
+            `vocab_size`, `special_tokens`, `byte_fallback`, `character_coverage` (0.9995 there)
+            and `max_token_length`, which is inclusive here and 16 by default.
+        split_by_unicode_script: With `sentencepiece`: no piece has characters of two scripts.
+        split_by_number: With `sentencepiece`: digits are a script of their own.
+        split_digits: With `sentencepiece`: every digit is a piece of its own.
     """
 
     vocab_size: int
@@ -80,6 +89,15 @@ class BpeOptions:
     limit_alphabet: int | None = None
     character_coverage: float = 1.0
     decoder: Component | None = None
+    sentencepiece: bool = False
+    split_by_unicode_script: bool = True
+    split_by_number: bool = True
+    split_digits: bool = False
+
+    @property
+    def over_bytes(self) -> bool:
+        """Whether the vocabulary is one of bytes."""
+        return self.byte_level and not self.sentencepiece
 
     @property
     def specials(self) -> list[str]:
@@ -107,8 +125,20 @@ class BpeOptions:
             raise ConfigError(
                 f"train: limit_alphabet must be at least 1, got {self.limit_alphabet}"
             )
-        if self.byte_level:
+        if self.sentencepiece:
+            self._check_unused("sentencepiece=False", _NOT_FOR_SENTENCEPIECE)
+        else:
+            self._check_unused("sentencepiece=True", _FOR_SENTENCEPIECE)
+        if self.over_bytes:
             self._check_byte_level()
+
+    def _check_unused(self, wanted: str, names: Sequence[str]) -> None:
+        usual = BpeOptions(vocab_size=self.vocab_size)
+        for name in names:
+            if getattr(self, name) != getattr(usual, name):
+                raise ConfigError(
+                    f"train: {name} must go with {wanted}, got {getattr(self, name)!r}"
+                )
 
     def _check_byte_level(self) -> None:
         least = _BYTE_VALUES + len(self.specials)
@@ -117,10 +147,7 @@ class BpeOptions:
                 f"train: vocab_size must be at least {least} ({_BYTE_VALUES} bytes + "
                 f"{len(self.specials)} special tokens), got {self.vocab_size}"
             )
-        usual = BpeOptions(vocab_size=self.vocab_size)
-        for name in _FOR_CHARACTERS:
-            if getattr(self, name) != getattr(usual, name):
-                raise ConfigError(f"train: {name} must go with byte_level=False, got True")
+        self._check_unused("byte_level=False", _FOR_CHARACTERS)
 
 
 _FOR_CHARACTERS = (
@@ -132,6 +159,18 @@ _FOR_CHARACTERS = (
     "initial_alphabet",
     "limit_alphabet",
     "character_coverage",
+)
+_FOR_SENTENCEPIECE = ("split_by_unicode_script", "split_by_number", "split_digits")
+_NOT_FOR_SENTENCEPIECE = (
+    "min_frequency",
+    "tie_break",
+    "unk_token",
+    "fuse_unk",
+    "continuing_subword_prefix",
+    "end_of_word_suffix",
+    "initial_alphabet",
+    "limit_alphabet",
+    "decoder",
 )
 
 
@@ -193,14 +232,16 @@ def train_bpe_spec(
         "vocab_size": options.vocab_size,
         "special_tokens": options.specials,
         "min_frequency": options.min_frequency,
-        "byte_level": options.byte_level,
+        "byte_level": options.over_bytes,
         "tie_break": options.tie_break,
         "max_token_length": options.max_token_length,
-        "post_processor": BYTE_LEVEL_POST_PROCESSOR if options.byte_level else NONE,
+        "post_processor": BYTE_LEVEL_POST_PROCESSOR if options.over_bytes else NONE,
         "decoder": _decoder_of(options, counts.native.pre_tokenizer),
         "takes_counts": counts.is_temporary,
     }
-    spec = _bindings.train_bpe(counts.native, values, progress)
+    values |= {name: getattr(options, name) for name in _FOR_SENTENCEPIECE}
+    train = _bindings.train_sentencepiece_bpe if options.sentencepiece else _bindings.train_bpe
+    spec = train(counts.native, values, progress)
     if progress is not None:
         progress("merge", spec.vocab_size, options.vocab_size)
     return spec
@@ -277,7 +318,7 @@ def train_bpe(
 def _decoder_of(options: BpeOptions, pre_tokenizer: str) -> str:
     if options.decoder is not None:
         return component_json(options.decoder)
-    if options.byte_level:
+    if options.over_bytes:
         return BYTE_LEVEL_DECODER
     if suffix := options.end_of_word_suffix:
         return component_json({"type": "BPEDecoder", "suffix": suffix})

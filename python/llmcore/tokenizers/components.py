@@ -88,3 +88,26 @@ METASPACE_BYTES_DECODER = _compact(
         ],
     }
 )
+
+SENTENCEPIECE_NORMALIZER = _compact(
+    {
+        "type": "SentencePiece",
+        "precompiled_charsmap": "",
+        "add_dummy_prefix": True,
+        "remove_extra_whitespaces": True,
+        "escape_whitespaces": True,
+    }
+)
+SENTENCEPIECE_SPLIT = _compact(
+    {
+        "type": "Split",
+        "pattern": {"String": "\u2581"},
+        "behavior": "MergedWithNext",
+        "invert": False,
+    }
+)
+"""Its trainer's words: no piece has U+2581 but at its front."""
+SENTENCEPIECE_RUNS_SPLIT = _compact(
+    {"type": "Split", "pattern": {"Regex": "\u2581*[^\u2581]+|\u2581+"}} | _ISOLATED
+)
+"""The same for vocabularies with pieces of several U+2581."""

@@ -1,5 +1,6 @@
 """Train a tokenizer of any algorithm, and extend one."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -8,7 +9,14 @@ from typing import Any
 from llmcore import _bindings
 from llmcore.errors import ConfigError
 from llmcore.tokenizers.bpe_training import BpeExtension, BpeOptions, extend_bpe, train_bpe_spec
-from llmcore.tokenizers.components import Component, component_json, pre_tokenizer_json
+from llmcore.tokenizers.components import (
+    SENTENCEPIECE_NORMALIZER,
+    SENTENCEPIECE_RUNS_SPLIT,
+    SENTENCEPIECE_SPLIT,
+    Component,
+    component_json,
+    pre_tokenizer_json,
+)
 from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.word_counts import Progress, WordCounts
 
@@ -21,16 +29,17 @@ class Algorithm:
         options: Dataclass of its keywords, `vocab_size` among them.
         run: To train, called with a function that counts the text, the options and `progress`; to
             extend, with the specification before these. Returns a specification.
-        byte_level: Whether `options` has a field `byte_level`, which decides the usual split.
+        over_bytes: Whether `options` has the properties `over_bytes` and `sentencepiece`, which
+            decide how texts are split if nothing else does.
     """
 
     options: type[Any]
     run: Callable[..., _bindings.TokenizerSpec]
-    byte_level: bool = False
+    over_bytes: bool = False
 
 
 TRAINERS: Mapping[str, Algorithm] = MappingProxyType(
-    {"bpe": Algorithm(options=BpeOptions, run=train_bpe_spec, byte_level=True)}
+    {"bpe": Algorithm(options=BpeOptions, run=train_bpe_spec, over_bytes=True)}
 )
 EXTENDERS: Mapping[str, Algorithm] = MappingProxyType(
     {"bpe": Algorithm(options=BpeExtension, run=extend_bpe)}
@@ -58,12 +67,6 @@ class Reading:
     num_threads: int | None = None
 
 
-_SENTENCEPIECE_WORDS = (
-    '{"type":"Split","pattern":{"Regex":"\u2581*[^\u2581]+|\u2581+"},"behavior":"Isolated",'
-    '"invert":false}'
-)
-
-
 def train_spec(
     source: TextSource | WordCounts,
     algorithm: str,
@@ -84,7 +87,7 @@ def train_spec(
     """
     trainer = _of(TRAINERS, algorithm, "train: algorithm must be")
     reading, options = _shared_out(keywords, trainer, f"train: keywords of {algorithm!r}")
-    byte_level = trainer.byte_level and options.byte_level
+    byte_level = trainer.over_bytes and options.over_bytes
     if isinstance(source, WordCounts):
         if reading != Reading():
             raise ConfigError("train: source must be text where it is to be split, got WordCounts")
@@ -94,10 +97,13 @@ def train_spec(
                 f"{not byte_level}"
             )
         return trainer.run(lambda: source, options, progress)
-    splits = pre_tokenizer_json(reading.pattern, reading.pre_tokenizer, byte_level=byte_level)
+    if trainer.over_bytes and options.sentencepiece:
+        normalizer, splits = _sentencepiece_components(reading)
+    else:
+        normalizer = component_json(reading.normalizer)
+        splits = pre_tokenizer_json(reading.pattern, reading.pre_tokenizer, byte_level=byte_level)
 
     def count() -> WordCounts:
-        normalizer = component_json(reading.normalizer)
         counts = WordCounts.of_components(normalizer, splits, reading.num_threads)
         counts.is_temporary = True
         return counts.count(source, text_field=reading.text_field, progress=progress)
@@ -143,8 +149,21 @@ def counting_components(spec: _bindings.TokenizerSpec) -> tuple[str, str]:
     SentencePiece's models see whole sentences; they are trained on words.
     """
     if '"type":"SentencePiece"' in spec.normalizer and spec.pre_tokenizer == "null":
-        return spec.normalizer, _SENTENCEPIECE_WORDS
+        return spec.normalizer, SENTENCEPIECE_RUNS_SPLIT
     return spec.normalizer, spec.pre_tokenizer
+
+
+def _sentencepiece_components(reading: Reading) -> tuple[str, str]:
+    if reading.pattern is not None or reading.pre_tokenizer is not None:
+        raise ConfigError("train: sentencepiece=True must go without another split, got one")
+    normalizer = SENTENCEPIECE_NORMALIZER
+    if reading.normalizer is not None:
+        normalizer = component_json(reading.normalizer)
+        if json.loads(normalizer).get("type") != "SentencePiece":
+            raise ConfigError(
+                f"train: normalizer must be of type SentencePiece, got {normalizer[:100]}"
+            )
+    return normalizer, SENTENCEPIECE_SPLIT
 
 
 def _of(table: Mapping[str, Algorithm], algorithm: str, what: str) -> Algorithm:
