@@ -131,6 +131,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             axes.set_xscale("log", base=2)
             axes.set_xlim(right=300_000)
             axes.set_xticks([2**n for n in range(9, 18, 2)], [str(2**n) for n in range(9, 18, 2)])
+            axes.margins(y=0.1)
             axes.set_ylim(bottom=0)
             axes.grid(alpha=0.25)
         grid[0, column].set_title(f"{name}, {here[0]['bytes'] / 1e6:.2f} MB", fontsize=10)

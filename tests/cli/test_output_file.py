@@ -49,6 +49,16 @@ def test_text_and_json_have_a_line_per_text(tmp_path: Path) -> None:
     assert rows == [[1, 2, 3], [], [4]]
 
 
+@pytest.mark.parametrize("name", ["ids.txt", "ids.jsonl", "ids.npy"])
+def test_whole_texts_at_once_are_the_same_file(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name, [[1, 2]], [[]], [[3]])
+    with replacing(tmp_path / "other") as stream:
+        writer = id_writer(stream, name, as_json=False)
+        writer.add_texts(np.array([1, 2, 3], np.uint32), np.array([0, 2, 2, 3]))
+        writer.finish()
+    assert (tmp_path / "other").read_bytes() == (tmp_path / name).read_bytes()
+
+
 def test_json_on_a_stream() -> None:
     stream = io.BytesIO()
     writer = id_writer(stream, "", as_json=True)

@@ -105,6 +105,7 @@ def test_extend_goes_on_from_a_tokenizer(text_file, tmp_path, monkeypatch, token
         (["train", "TEXT", "--out", "OUT", "--min-frequency", "-1"], "min-frequency"),
         (["train", "TEXT", "--out", "OUT", "--set", "byte_fallback"], "KEY=VALUE"),
         (["train", "TEXT", "--out", "OUT", "--set", "=1"], "KEY=VALUE"),
+        (["train", "TEXT", "--out", "OUT", "--set", "source=x"], "algorithm's options"),
         (["train", "TEXT"], "--out"),
         (["train", "--out", "OUT"], "INPUT"),
         (["train", "TEXT", "nope.txt", "--out", "OUT"], "nope.txt"),

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and the ways to write ids into one."""
 
 import contextlib
+import itertools
 import json
 import os
 import tempfile
@@ -59,6 +60,16 @@ class TextWriter:
         numbers = json.dumps(ids.tolist())[1:-1]
         self._stream.write((start + numbers.replace(", ", separator)).encode())
 
+    def add_texts(self, ids: "Ids", offsets: Any) -> None:
+        """Whole texts: text i is `ids[offsets[i]:offsets[i + 1]]`."""
+        flat, ends = ids.tolist(), offsets.tolist()
+        texts = (flat[begin:end] for begin, end in itertools.pairwise(ends))
+        if self._as_json:
+            lines = [f"{text}\n" for text in texts]
+        else:
+            lines = [" ".join(map(str, text)) + "\n" for text in texts]
+        self._stream.write("".join(lines).encode())
+
     def end_text(self) -> None:
         """The current text is over."""
         if self._as_json:
@@ -85,6 +96,10 @@ class ArrayWriter:
         """More ids of the current text."""
         self._stream.write(ids.astype("<u4", copy=False).tobytes())
         self._num_ids += len(ids)
+
+    def add_texts(self, ids: "Ids", offsets: Any) -> None:
+        """Whole texts, end to end."""
+        self.add(ids)
 
     def end_text(self) -> None:
         """Texts are not told apart."""

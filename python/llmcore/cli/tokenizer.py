@@ -1,4 +1,4 @@
-"""`llmcore tokenizer train | extend | encode | decode | convert | inspect | compare`."""
+"""`llmcore tokenizer train | extend | encode | decode | convert | inspect`."""
 
 import click
 

@@ -18,10 +18,10 @@ from llmcore.cli.progress import WorkProgress
 if TYPE_CHECKING:
     from llmcore.tokenizers import Tokenizer
 
-BLOCK_BYTES: Final = 1 << 24
+BLOCK_BYTES: Final = 1 << 22
 """Text in memory at a time, where the tokenizer lets a text be cut."""
 
-Piece = tuple[Any, int, bool]
+Piece = tuple[Any, Any, int]
 
 TOKENIZER = click.argument("tokenizer_path", metavar="TOKENIZER", type=click.Path(path_type=Path))
 INPUT = click.option(
@@ -90,14 +90,14 @@ def encode(
             writer = id_writer(stack.enter_context(replacing(out)), out.name, as_json=as_json)
         elif not stats:
             writer = id_writer(sys.stdout.buffer, "", as_json=as_json)
-        for ids, num_bytes, ends in counted.timed(_pieces(loaded, blocks, allowed, **how)):
+        for ids, offsets, num_bytes in counted.timed(_pieces(loaded, blocks, allowed, **how)):
             counted.add(len(ids), num_bytes)
             if writer is not None:
-                writer.add(ids)
-                if ends:
-                    writer.end_text()
+                writer.add(ids) if offsets is None else writer.add_texts(ids, offsets)
             shown.update("encoding", counted.num_bytes, total)
         if writer is not None:
+            if not how["lines"]:
+                writer.end_text()
             writer.finish()
     if stats:
         click.echo(json.dumps(counted.table()) if as_json else counted.lines())
@@ -114,7 +114,7 @@ def _pieces(
     add_special: bool,
     num_threads: int | None,
 ) -> Iterator[Piece]:
-    """Ids, the bytes that they stand for, and whether a text ends with them."""
+    """Ids, their texts' offsets (None: all are of one text), the bytes that they stand for."""
     from llmcore.tokenizers.text_blocks import encode_blocks
 
     if lines:
@@ -125,36 +125,32 @@ def _pieces(
                 add_special_tokens=add_special,
                 allowed_special=allowed,
             )
-            for i, line in enumerate(batch):
-                yield ids[offsets[i] : offsets[i + 1]], len(line), True
+            yield ids, offsets, sum(map(len, batch))
         return
     if add_special:  # what is added stands around the whole
         text = b"".join(blocks)
         ids = loaded.encode_array(text, add_special_tokens=True, allowed_special=allowed)
-        yield ids, len(text), True
+        yield ids, None, len(text)
         return
-    import numpy as np
-
     for ids, size in encode_blocks(
         loaded, blocks, allowed_special=allowed, num_threads=num_threads
     ):
-        yield ids, size, False
-    yield np.zeros(0, np.uint32), 0, True
+        yield ids, None, size
 
 
 def _line_batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Whole lines with their ends, about one block of them at a time."""
-    rest = b""
+    begun: list[bytes] = []  # parts of the line that the next block goes on with
     for block in blocks:
         *whole, last = block.split(b"\n")
-        if not whole:
-            rest += last
-            continue
-        batch = [line + b"\n" for line in whole]
-        batch[0], rest = rest + batch[0], last
-        yield batch
-    if rest:
-        yield [rest]
+        if whole:
+            whole[0] = b"".join([*begun, whole[0]])
+            begun = []
+            yield [line + b"\n" for line in whole]
+        if last:
+            begun.append(last)
+    if begun:
+        yield [b"".join(begun)]
 
 
 def _blocks(

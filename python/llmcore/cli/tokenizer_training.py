@@ -76,15 +76,11 @@ def train(
     inputs: tuple[str, ...],
     *,
     algorithm: str,
-    vocab_size: int,
-    pattern: str | None,
-    byte_level: bool | None,
     special_tokens: tuple[str, ...],
-    min_frequency: int | None,
     settings: tuple[str, ...],
-    num_threads: int | None,
     out: Path,
     quiet: bool,
+    **named: Any,
 ) -> None:
     """Learn a vocabulary from INPUT files or folders (text, JSONL, Parquet).
 
@@ -102,19 +98,12 @@ def train(
     from llmcore import tokenizers
 
     chat_tokens = tokenizers.CHAT_SPECIAL_TOKENS if algorithm == "bpe" else None
-    extra = given(
-        special_tokens=special_tokens or chat_tokens,
-        pattern=pattern,
-        byte_level=byte_level,
-        min_frequency=min_frequency,
-        num_threads=num_threads,
-        **dict(map(_setting, settings)),
-    )
+    extra = given(special_tokens=special_tokens or chat_tokens, **named)
+    extra |= dict(map(_setting, settings))
     with WorkProgress(quiet=quiet) as shown:
         trained = tokenizers.Tokenizer.train(
             read_texts(inputs, shown),
             algorithm=algorithm,
-            vocab_size=vocab_size,
             progress=stages(shown),
             **extra,
         )
@@ -172,6 +161,8 @@ def _setting(word: str) -> tuple[str, Any]:
     name, equals, value = word.partition("=")
     if not equals or not name.isidentifier():
         raise click.BadParameter(f"--set must be KEY=VALUE, got {word!r}")
+    if name in ("algorithm", "progress", "source"):
+        raise click.BadParameter(f"--set must name one of the algorithm's options, got {name!r}")
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError):

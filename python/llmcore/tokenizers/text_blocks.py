@@ -9,7 +9,8 @@ import numpy.typing as npt
 from llmcore import _bindings
 from llmcore.tokenizers.tokenizer import AllowedSpecial, Tokenizer
 
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 16, 1 << 20
+"""Where a place to cut is looked for: near the end, then farther off; beyond that, later."""
 _SPACE = frozenset(b"\t\n\v\f\r ")
 _MAX_CHAR_BYTES = 4
 
@@ -65,7 +66,7 @@ def _cut_finder(tokenizer: Tokenizer, allowed: AllowedSpecial) -> Callable[[byte
         return lambda text: 0
 
     def find(text: bytearray) -> int:
-        for size in (_TAIL_BYTES, len(text)):
+        for size in _TAIL_BYTES:
             start = max(len(text) - size, 0)
             tail = bytes(text[start:])
             # The tail may begin inside a character.
