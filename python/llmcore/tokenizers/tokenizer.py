@@ -84,28 +84,28 @@ class Tokenizer:
                 read once and not kept; memory grows with the distinct pre-tokens only.
             vocab_size: Number of ids, or fewer if the text does not give that many.
             special_tokens: Texts of the first ids; recognised when encoding, if allowed.
-            algorithm: "bpe".
-            min_frequency: Pairs seen less often than this are not merged.
+            algorithm: "bpe", "wordpiece" or "unigram".
+            min_frequency: Pairs seen less often than this are not merged (not for Unigram).
             pattern: Split pattern: a known name ("gpt2", the usual one of byte-level BPE,
                 "cl100k_base", "o200k_base", "llama3", "qwen2", ...) or a regular expression.
             num_threads: Threads that count; None takes every processor of the process.
             progress: Called as `progress("count", characters_read, 0)` after each batch, then
                 about ten times a second as `progress("merge", tokens, vocab_size)`.
-            options: `normalizer`, `pre_tokenizer` and `text_field`, see `training.Reading`, and
-                the algorithm's own, see `bpe_training.BpeOptions`: `byte_level`, `tie_break`,
-                `max_token_length`, `byte_fallback`, `unk_token`, ...
+            options: `normalizer`, `pre_tokenizer` and `text_field`, see `algorithms.Reading`, and
+                the algorithm's own: see `bpe_training.BpeOptions`,
+                `wordpiece_training.WordPieceOptions` and `unigram_training.UnigramOptions`.
 
         Raises:
             ConfigError: an argument is out of range, or the algorithm does not know it.
             DataError: `source` holds no text, or what is not text.
         """
-        keywords = options | {
-            "vocab_size": vocab_size,
+        keywords = options | {"vocab_size": vocab_size, "num_threads": num_threads}
+        optional = {
             "special_tokens": special_tokens,
             "min_frequency": min_frequency,
             "pattern": pattern,
-            "num_threads": num_threads,
         }
+        keywords |= {name: value for name, value in optional.items() if value}
         return cls(train_spec(source, algorithm, progress, keywords))
 
     def extend(

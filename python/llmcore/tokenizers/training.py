@@ -1,70 +1,15 @@
 """Train a tokenizer of any algorithm, and extend one."""
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError
-from llmcore.tokenizers.bpe_training import BpeExtension, BpeOptions, extend_bpe, train_bpe_spec
-from llmcore.tokenizers.components import (
-    SENTENCEPIECE_NORMALIZER,
-    SENTENCEPIECE_RUNS_SPLIT,
-    SENTENCEPIECE_SPLIT,
-    Component,
-    component_json,
-    pre_tokenizer_json,
-)
+from llmcore.tokenizers.algorithms import EXTENDERS, TRAINERS, Extender, Reading, Trainer
+from llmcore.tokenizers.components import SENTENCEPIECE_RUNS_SPLIT
 from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.word_counts import Progress, WordCounts
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Algorithm:
-    """A way to train or to extend.
-
-    Attributes:
-        options: Dataclass of its keywords, `vocab_size` among them.
-        run: To train, called with a function that counts the text, the options and `progress`; to
-            extend, with the specification before these. Returns a specification.
-        over_bytes: Whether `options` has the properties `over_bytes` and `sentencepiece`, which
-            decide how texts are split if nothing else does.
-    """
-
-    options: type[Any]
-    run: Callable[..., _bindings.TokenizerSpec]
-    over_bytes: bool = False
-
-
-TRAINERS: Mapping[str, Algorithm] = MappingProxyType(
-    {"bpe": Algorithm(options=BpeOptions, run=train_bpe_spec, over_bytes=True)}
-)
-EXTENDERS: Mapping[str, Algorithm] = MappingProxyType(
-    {"bpe": Algorithm(options=BpeExtension, run=extend_bpe)}
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """How texts are read, normalised and split.
-
-    Attributes:
-        pattern: Split pattern: a known name ("gpt2", "cl100k_base", "o200k_base", "llama3",
-            "qwen2", ...) or a regular expression.
-        normalizer: What texts go through first: a component of `tokenizer.json` as a dict or as
-            JSON, or the name of one without options ("NFC").
-        pre_tokenizer: The same of what splits texts, instead of `pattern`.
-        text_field: Field of JSONL rows, column of Parquet files.
-        num_threads: Threads that count; None takes every processor of the process.
-    """
-
-    pattern: str | None = None
-    normalizer: Component | None = None
-    pre_tokenizer: Component | None = None
-    text_field: str = "text"
-    num_threads: int | None = None
 
 
 def train_spec(
@@ -82,33 +27,41 @@ def train_spec(
         keywords: Fields of `Reading` and of the algorithm's options.
 
     Raises:
-        ConfigError: no such algorithm or keyword, or a value is out of range.
+        ConfigError: no such algorithm or keyword, a value is out of range, or counts that were
+            made under another normaliser or split.
         DataError: `source` holds no text, or what is not text.
     """
-    trainer = _of(TRAINERS, algorithm, "train: algorithm must be")
-    reading, options = _shared_out(keywords, trainer, f"train: keywords of {algorithm!r}")
-    byte_level = trainer.over_bytes and options.over_bytes
+    trainer: Trainer = _of(TRAINERS, algorithm, "train: algorithm must be")
+    reading, options = _shared_out(keywords, trainer.options, f"train: keywords of {algorithm!r}")
     if isinstance(source, WordCounts):
-        if reading != Reading():
-            raise ConfigError("train: source must be text where it is to be split, got WordCounts")
-        if ('"ByteLevel"' in source.native.pre_tokenizer) != byte_level:
-            raise ConfigError(
-                f"train: the counts must have been made with byte_level={byte_level}, got "
-                f"{not byte_level}"
-            )
-        return trainer.run(lambda: source, options, progress)
-    if trainer.over_bytes and options.sentencepiece:
-        normalizer, splits = _sentencepiece_components(reading)
-    else:
-        normalizer = component_json(reading.normalizer)
-        splits = pre_tokenizer_json(reading.pattern, reading.pre_tokenizer, byte_level=byte_level)
+        _check_counts(source, trainer, reading, options)
+        return trainer.run(lambda: source, options, reading, progress)
 
     def count() -> WordCounts:
-        counts = WordCounts.of_components(normalizer, splits, reading.num_threads)
+        counts = _no_counts(trainer, reading, options)
         counts.is_temporary = True
         return counts.count(source, text_field=reading.text_field, progress=progress)
 
-    return trainer.run(count, options, progress)
+    return trainer.run(count, options, reading, progress)
+
+
+def counts_for(algorithm: str, **keywords: Any) -> WordCounts:
+    """Begin to count text for `Tokenizer.train(counts, algorithm=algorithm, ...)`.
+
+    Args:
+        algorithm: "bpe", "wordpiece" or "unigram".
+        keywords: Those of the training that decide how text is read, normalised and split:
+            `pattern`, `normalizer`, `pre_tokenizer`, `num_threads`, and of the algorithm's own
+            `byte_level`, `sentencepiece`, `add_dummy_prefix` and the like. Others do no harm.
+
+    Raises:
+        ConfigError: no such algorithm or keyword.
+        DataError: a component does not exist.
+    """
+    trainer: Trainer = _of(TRAINERS, algorithm, "train: algorithm must be")
+    given = {"vocab_size": 0} | keywords
+    reading, options = _shared_out(given, trainer.options, f"train: keywords of {algorithm!r}")
+    return _no_counts(trainer, reading, options)
 
 
 def extend_spec(
@@ -129,8 +82,8 @@ def extend_spec(
         ConfigError: no way to extend this algorithm, no such keyword, or a value is out of range.
         DataError: `source` holds no text, or what is not text.
     """
-    extender = _of(EXTENDERS, spec.kind, "extend: the tokenizer's algorithm must be")
-    reading, options = _shared_out(keywords, extender, "extend: keywords")
+    extender: Extender = _of(EXTENDERS, spec.kind, "extend: the tokenizer's algorithm must be")
+    reading, options = _shared_out(keywords, extender.options, "extend: keywords")
     if reading != Reading(text_field=reading.text_field, num_threads=reading.num_threads):
         raise ConfigError("extend: texts must be split as the tokenizer does, got another way")
 
@@ -153,35 +106,52 @@ def counting_components(spec: _bindings.TokenizerSpec) -> tuple[str, str]:
     return spec.normalizer, spec.pre_tokenizer
 
 
-def _sentencepiece_components(reading: Reading) -> tuple[str, str]:
-    if reading.pattern is not None or reading.pre_tokenizer is not None:
-        raise ConfigError("train: sentencepiece=True must go without another split, got one")
-    normalizer = SENTENCEPIECE_NORMALIZER
-    if reading.normalizer is not None:
-        normalizer = component_json(reading.normalizer)
-        if json.loads(normalizer).get("type") != "SentencePiece":
+def _no_counts(trainer: Trainer, reading: Reading, options: Any) -> WordCounts:
+    return WordCounts.of_components(*trainer.components(options, reading), reading.num_threads)
+
+
+def _check_counts(counts: WordCounts, trainer: Trainer, reading: Reading, options: Any) -> None:
+    """Counts say themselves how text was split; what the caller says must not contradict them."""
+    expected = _no_counts(trainer, reading, options).native
+    usual = Reading(num_threads=reading.num_threads)
+    names = [
+        name
+        for name, given in (
+            ("normalizer", reading.normalizer != usual.normalizer),
+            ("pre_tokenizer", (reading.pattern, reading.pre_tokenizer) != (None, None)),
+        )
+        if given or trainer is not TRAINERS["bpe"]
+    ]
+    for name in names:
+        wanted, got = getattr(expected, name), getattr(counts.native, name)
+        if wanted != got:
             raise ConfigError(
-                f"train: normalizer must be of type SentencePiece, got {normalizer[:100]}"
+                f"train: {name} of the counts must be {wanted[:200]}, got {got[:200]}"
             )
-    return normalizer, SENTENCEPIECE_SPLIT
+    over_bytes = trainer is TRAINERS["bpe"] and options.over_bytes
+    if ('"ByteLevel"' in counts.native.pre_tokenizer) != over_bytes:
+        raise ConfigError(
+            f"train: the counts must have been made with byte_level={over_bytes}, got "
+            f"{not over_bytes}"
+        )
 
 
-def _of(table: Mapping[str, Algorithm], algorithm: str, what: str) -> Algorithm:
+def _of(table: Mapping[str, Any], algorithm: str, what: str) -> Any:
     if algorithm not in table:
         names = ", ".join(repr(name) for name in table)
         raise ConfigError(f"{what} {names}, got {algorithm!r}")
     return table[algorithm]
 
 
-def _shared_out(
-    keywords: Mapping[str, Any], algorithm: Algorithm, what: str
-) -> tuple[Reading, Any]:
+def _shared_out(keywords: Mapping[str, Any], options: type[Any], what: str) -> tuple[Reading, Any]:
     reading = {field.name for field in fields(Reading)}
-    own = {field.name for field in fields(algorithm.options)}
+    own = set(options.__annotations__)
+    for base in getattr(options, "__orig_bases__", ()):
+        own |= set(getattr(base, "__annotations__", ()))
     for name in keywords:
         if name not in reading | own:
             raise ConfigError(f"{what} must be of {', '.join(sorted(reading | own))}, got {name!r}")
     return (
         Reading(**{name: value for name, value in keywords.items() if name in reading}),
-        algorithm.options(**{name: value for name, value in keywords.items() if name in own}),
+        options(**{name: value for name, value in keywords.items() if name in own}),
     )
