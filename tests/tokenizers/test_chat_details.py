@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llmcore.errors import ConfigError
-from llmcore.tokenizers.chat_details import ChatDetails, special_finder
+from llmcore.tokenizers.chat_details import ChatDetails, normalized_finder, special_finder
 
 
 def test_details_of_a_spec() -> None:
@@ -35,3 +35,11 @@ def test_the_longest_special_token_is_found_first() -> None:
     find = special_finder(["<a>", "<a><b>", "", "[x]"])
     assert find("<a><a><b>[x][y]") == [(0, 3), (3, 9), (9, 12)]
     assert special_finder([])("<a>") == []
+
+
+def test_what_a_normaliser_makes_of_a_token_is_found_by_encoding() -> None:
+    def encode(text: str, **how: str) -> tuple[list[int], list[tuple[int, int]]]:
+        assert (text, how) == ("ab", {"allowed_special": "all"})
+        return [5, 7, 7], [(0, 1), (1, 2), (2, 2)]
+
+    assert normalized_finder(encode, [7])("ab") == [(1, 2)]

@@ -57,3 +57,18 @@ def special_finder(texts: Iterable[str]) -> Callable[[str], list[tuple[int, int]
         return lambda text: []
     pattern = re.compile("|".join(map(re.escape, longest_first)))
     return lambda text: [found.span() for found in pattern.finditer(text)]
+
+
+def normalized_finder(
+    encode_with_offsets: Callable[..., tuple[list[int], list[tuple[int, int]]]],
+    special_ids: Iterable[int],
+) -> Callable[[str], list[tuple[int, int]]]:
+    """The same for special tokens that are found in what a normaliser makes of the text."""
+    special = frozenset(special_ids)
+
+    def find(text: str) -> list[tuple[int, int]]:
+        ids, spans = encode_with_offsets(text, allowed_special="all")
+        found = zip(ids, spans, strict=True)
+        return [span for token_id, span in found if token_id in special and span[0] < span[1]]
+
+    return find

@@ -4,14 +4,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
-from llmcore.tokenizers.chat_details import ChatDetails, special_finder
+from llmcore.tokenizers.chat_details import ChatDetails, normalized_finder, special_finder
 from llmcore.tokenizers.chat_files import DEFAULT_TEMPLATE
 from llmcore.tokenizers.formats import read_tokenizer_file, write_tokenizer_file
 from llmcore.tokenizers.sources import TextSource
@@ -344,32 +344,6 @@ class Tokenizer:
         """A decoder that takes one id at a time and gives whole characters."""
         return StreamDecoder(self._token_bytes.stream(skip_special_tokens))
 
-    @overload
-    def apply_chat_template(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        template: str | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        add_generation_prompt: bool = False,
-        continue_final_message: bool | str = False,
-        variables: Mapping[str, Any] | None = None,
-        tokenize: Literal[True] = True,
-    ) -> list[int]: ...
-
-    @overload
-    def apply_chat_template(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        template: str | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        add_generation_prompt: bool = False,
-        continue_final_message: bool | str = False,
-        variables: Mapping[str, Any] | None = None,
-        tokenize: Literal[False],
-    ) -> str: ...
-
     def apply_chat_template(
         self,
         messages: Sequence[Mapping[str, Any]],
@@ -392,15 +366,14 @@ class Tokenizer:
             template: Jinja source, or the name of one of the tokenizer's templates.
             tools: JSON schemas of the functions that the model may call.
             add_generation_prompt: End with the start of the assistant's answer.
-            continue_final_message: End with the last message's content, for the model to go on
-                from; a name takes that entry of the message instead of "content".
+            continue_final_message: End with the last message's "content", or the entry named.
             variables: More names for the template, such as `{"enable_thinking": False}`.
             tokenize: False gives the text.
 
         Raises:
             ConfigError: no template, or `continue_final_message` with `add_generation_prompt`.
-            DataError: malformed messages or template; a template that refuses these messages or
-                takes too much time or space; or one that changes a special token spelled in them.
+            DataError: malformed messages or template; or one that refuses these messages, takes too
+                much time or space, or changes a special token spelled in them.
         """
         from llmcore.tokenizers.chat_guard import render_guarded  # loads Jinja
         from llmcore.tokenizers.chat_template import render_template, template_variables
@@ -418,8 +391,6 @@ class Tokenizer:
         text, guarded = render_guarded(
             source, names, self._find_special, continue_final_message=continue_final_message
         )
-        if not guarded:
-            return self._pipeline.encode(text, self._allow_all, False)
         return self._pipeline.encode_guarded(text, self._allow_all, guarded)
 
     @property
@@ -477,19 +448,9 @@ class Tokenizer:
 
     @cached_property
     def _find_special(self) -> Callable[[str], list[tuple[int, int]]]:
-        if not any(token["special"] and token["normalized"] for token in self._pipeline.spec.added):
-            return special_finder(self._special)
-
-        def find(text: str) -> list[tuple[int, int]]:  # as the normaliser makes it
-            special = set(self._special.values())
-            ids, spans = self.encode_with_offsets(text, allowed_special="all")
-            return [
-                span
-                for token_id, span in zip(ids, spans, strict=True)
-                if token_id in special and span[0] < span[1]
-            ]
-
-        return find
+        if any(token["special"] and token["normalized"] for token in self._pipeline.spec.added):
+            return normalized_finder(self.encode_with_offsets, self._special.values())
+        return special_finder(self._special)
 
     def _allowed(self, allowed_special: AllowedSpecial) -> list[bool]:
         """One flag per added token: whether it is looked for in the text."""
