@@ -111,7 +111,7 @@ def test_empty_batch(tokenizer: Tokenizer) -> None:
 
 def test_batch_refuses_what_is_not_text(tokenizer: Tokenizer) -> None:
     with pytest.raises(DataError, match="must be str or bytes, got int"):
-        tokenizer.encode_batch(["a", 3])  # type: ignore[list-item]
+        tokenizer._pipeline.encode_batch(["a", 3], [True] * 3, False, 2)
     with pytest.raises(ConfigError, match="num_threads must be at least 1"):
         tokenizer.encode_batch(["a"], num_threads=0)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError
@@ -19,10 +19,10 @@ from llmcore.tokenizers.components import (
 )
 from llmcore.tokenizers.unigram_training import (
     UnigramOptions,
-    check_unigram,
     sentencepiece_normalizer,
     train_unigram,
 )
+from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_threads
 from llmcore.tokenizers.wordpiece_training import (
     BERT_NORMALIZER,
     BERT_PRE_TOKENIZER,
@@ -30,7 +30,6 @@ from llmcore.tokenizers.wordpiece_training import (
     check_wordpiece,
     train_wordpiece,
 )
-from llmcore.tokenizers.word_counts import Progress, WordCounts
 
 Count = Callable[[], WordCounts]
 """Gives the counted text; called once the options are known to be right."""
@@ -112,9 +111,7 @@ def _wordpiece_components(options: WordPieceOptions, reading: Reading) -> tuple[
         normalizer = component_json(reading.normalizer)
     if reading.pattern is None and reading.pre_tokenizer is None:
         return normalizer, BERT_PRE_TOKENIZER
-    return normalizer, pre_tokenizer_json(
-        reading.pattern, reading.pre_tokenizer, byte_level=False
-    )
+    return normalizer, pre_tokenizer_json(reading.pattern, reading.pre_tokenizer, byte_level=False)
 
 
 def _train_wordpiece(
@@ -165,12 +162,10 @@ def _train_unigram(
 ) -> _bindings.TokenizerSpec:
     own: Any = dict(options)
     own["control_symbols"] = [*own.get("control_symbols", ()), *own.pop("special_tokens", ())]
-    check_unigram(own)
-    counts = count()
     return train_unigram(
-        counts.native,
+        count().native,
         normalizer=_rules(reading),
-        num_threads=reading.num_threads,
+        num_threads=reading.num_threads or default_num_threads(),
         progress=progress,
         **own,
     )

@@ -1,7 +1,7 @@
 """Learn a WordPiece vocabulary from counted words."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, TypedDict, Unpack
 
 from llmcore import _bindings
@@ -78,9 +78,9 @@ def train_wordpiece(
 
     Source: Schuster & Nakajima 2012, "Japanese and Korean voice search"; `tokenizers` 0.23.
     """
-    given: dict[str, Any] = {"special_tokens": BERT_SPECIAL_TOKENS, "score": "count", **options}
-    unk_token: str = given.pop("unk_token", "[UNK]")
-    _check(given, unk_token)
+    check_wordpiece(options)
+    given: dict[str, Any] = {**_USUAL, **options}
+    unk_token: str = given.pop("unk_token")
     for name in _LISTS & given.keys():
         given[name] = list(given[name])
     given["likelihood"] = given.pop("score") == "likelihood"
@@ -100,12 +100,19 @@ def train_wordpiece(
     return _bindings.with_components(spec, components)
 
 
+_USUAL = {"special_tokens": BERT_SPECIAL_TOKENS, "score": "count", "unk_token": "[UNK]"}
 _FRAME = {"sep": "[SEP]", "cls": "[CLS]"}
 _LISTS = {"special_tokens", "initial_alphabet", "continuing_order"}
 _LEAST = {"min_frequency": 0, "limit_alphabet": 1, "max_token_length": 1}
 
 
-def _check(options: dict[str, Any], unk_token: str) -> None:
+def check_wordpiece(given: Mapping[str, Any]) -> None:
+    """Refuse options that cannot be, before any text is read.
+
+    Raises:
+        ConfigError: as `train_wordpiece` does.
+    """
+    options = {**_USUAL, **given}
     if unknown := sorted(options.keys() - WordPieceOptions.__annotations__.keys()):
         raise ConfigError(f"train: options must be those of WordPiece, got {unknown[0]!r}")
     if "vocab_size" not in options:
@@ -120,5 +127,7 @@ def _check(options: dict[str, Any], unk_token: str) -> None:
         )
     if len(set(specials)) != len(specials) or "" in specials:
         raise ConfigError(f"train: special_tokens must be distinct and not empty, got {specials}")
-    if unk_token not in specials:
-        raise ConfigError(f"train: special_tokens must hold unk_token {unk_token!r}")
+    if options["unk_token"] not in specials:
+        raise ConfigError(
+            f"train: special_tokens must hold unk_token {options['unk_token']!r}, got {specials}"
+        )
