@@ -113,9 +113,11 @@ TokenizerSpec train_sentencepiece_door(WordCounter& counter, const nb::dict& val
       .split_by_number = options.get("split_by_number", true),
       .split_digits = options.get("split_digits", false),
   };
+  const bool takes_counts = options.get("takes_counts", false);
   const nb::gil_scoped_release release;
+  WordTable words = takes_counts ? counter.take() : counter.merged();
   TokenizerSpec spec =
-      train_sentencepiece_bpe(counter.merged(), args, rules, tick_of(progress, args.vocab_size));
+      train_sentencepiece_bpe(std::move(words), args, rules, tick_of(progress, args.vocab_size));
   spec.normalizer = counter.cutter().normalizer();
   return spec;
 }

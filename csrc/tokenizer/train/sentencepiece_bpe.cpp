@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <limits>
+#include <utility>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/formats/pieces.h"
@@ -29,7 +32,7 @@ std::vector<ModelPiece> reserved_pieces(const BpeTrainerArgs& args) {
 
 }  // namespace
 
-TokenizerSpec train_sentencepiece_bpe(const WordTable& words, const BpeTrainerArgs& args,
+TokenizerSpec train_sentencepiece_bpe(WordTable words, const BpeTrainerArgs& args,
                                       const PieceRules& rules, const TrainTick& tick) {
   PieceModel model;
   model.is_unigram = false;
@@ -56,7 +59,9 @@ TokenizerSpec train_sentencepiece_bpe(const WordTable& words, const BpeTrainerAr
   merging.tie_break = TieBreak::kShortest;
   merging.max_token_length = std::numeric_limits<std::size_t>::max();
   merging.pieces = &rules;
-  merge_rows(SymbolRows(words, std::cref(spelling)), vocabulary, merging, tick);
+  SymbolRows rows(words, std::cref(spelling));
+  words = WordTable();
+  merge_rows(std::move(rows), vocabulary, merging, tick);
   // Scores fall by one from piece to piece, the characters' last.
   float score = 0;
   const auto add = [&](std::size_t id) {

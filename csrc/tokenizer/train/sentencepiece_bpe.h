@@ -14,8 +14,9 @@ namespace llmcore::tokenizer {
 
 // A specification without normaliser. Ids: <unk>, <s>, </s>, the special tokens (control), <0x00>
 // to <0xFF> with byte_fallback, merges, the characters by falling frequency. Of `args` vocab_size,
-// special_tokens, byte_fallback and character_coverage count.
-TokenizerSpec train_sentencepiece_bpe(const WordTable& words, const BpeTrainerArgs& args,
+// special_tokens, byte_fallback and character_coverage count. The words' memory is freed before the
+// merging.
+TokenizerSpec train_sentencepiece_bpe(WordTable words, const BpeTrainerArgs& args,
                                       const PieceRules& rules, const TrainTick& tick);
 
 }  // namespace llmcore::tokenizer
