@@ -219,7 +219,7 @@ def test_counts_for_bytes_train_no_characters() -> None:
     counts = WordCounts(pre_tokenizer="Whitespace").count(TEXTS)
     with pytest.raises(ConfigError, match="counts must have been made with byte_level=False"):
         Tokenizer.train(counts, vocab_size=300, byte_level=False)
-    with pytest.raises(ConfigError, match="must be text where it is to be split"):
+    with pytest.raises(ConfigError, match="pre_tokenizer of the counts must be"):
         Tokenizer.train(counts, vocab_size=300, pattern="llama3")
 
 

@@ -15,19 +15,7 @@ from llmcore.tokenizers.components import (
     Component,
     component_json,
 )
-from llmcore.tokenizers.sources import TextSource
-from llmcore.tokenizers.vocabulary import AddedToken, Vocabulary
-from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_threads
-
-__all__ = [
-    "BpeExtension",
-    "BpeOptions",
-    "Progress",
-    "default_num_threads",
-    "extend_bpe",
-    "train_bpe",
-    "train_bpe_spec",
-]
+from llmcore.tokenizers.word_counts import Progress, WordCounts
 
 TIE_BREAKS = ("ids", "bytes", "shortest")
 _BYTE_VALUES = 256
@@ -273,46 +261,6 @@ def extend_bpe(
         "character_coverage": options.character_coverage,
     }
     return _bindings.extend_bpe(spec, count().native, values, progress)
-
-
-def train_bpe(
-    source: TextSource,
-    *,
-    vocab_size: int,
-    special_tokens: Sequence[str] = (),
-    min_frequency: int = 0,
-    num_threads: int | None = None,
-    progress: Progress | None = None,
-) -> Vocabulary:
-    """Learn a byte-level vocabulary with GPT-2's split pattern.
-
-    Args:
-        source: As in `Tokenizer.train`.
-        vocab_size: As in `BpeOptions`.
-        special_tokens: As in `BpeOptions`.
-        min_frequency: As in `BpeOptions`.
-        num_threads: Threads that count; None takes every processor of the process.
-        progress: Called as `progress("count", characters_read, 0)` after each batch, then about
-            ten times a second as `progress("merge", tokens, vocab_size)`.
-
-    Raises:
-        ConfigError: `vocab_size` is below 256 + the special tokens, or those repeat.
-        DataError: `source` holds no text, or an item that is not valid text.
-    """
-
-    def count() -> WordCounts:
-        counts = WordCounts(num_threads=num_threads).count(source, progress=progress)
-        counts.is_temporary = True
-        return counts
-
-    options = BpeOptions(
-        vocab_size=vocab_size, special_tokens=special_tokens, min_frequency=min_frequency
-    )
-    spec = train_bpe_spec(count, options, progress).to_dict()
-    tokens: list[str] = spec["tokens"]
-    added = tuple(AddedToken(id=i, content=text) for i, text in enumerate(special_tokens))
-    merges = [f"{tokens[left]} {tokens[right]}" for left, right in spec["merges"]]
-    return Vocabulary(tokens=tokens, merges=merges, added_tokens=added)
 
 
 def _decoder_of(options: BpeOptions, pre_tokenizer: str) -> str:

@@ -16,9 +16,7 @@ from llmcore.tokenizers.chat_files import DEFAULT_TEMPLATE
 from llmcore.tokenizers.formats import read_tokenizer_file, write_tokenizer_file
 from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.stream_decoder import StreamDecoder
-from llmcore.tokenizers.tokenizer_json import format_tokenizer_json
 from llmcore.tokenizers.training import extend_spec, train_spec
-from llmcore.tokenizers.vocabulary import Vocabulary
 from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_threads
 
 AllowedSpecial = str | Set[str]
@@ -48,16 +46,6 @@ class Tokenizer:
         self._added = [(t["content"], t["special"]) for t in added]
         self._allow_none = [not special for _, special in self._added]
         self._allow_all = [True] * len(self._added)
-
-    @classmethod
-    def from_vocabulary(cls, vocabulary: Vocabulary) -> "Tokenizer":
-        """Byte-level BPE with GPT-2's split pattern over a vocabulary.
-
-        Raises:
-            DataError: a token occurs twice, or a merge names an unknown token.
-        """
-        text = format_tokenizer_json(vocabulary).encode()
-        return cls(_bindings.read_tokenizer(text, "vocabulary"))
 
     @classmethod
     def train(
