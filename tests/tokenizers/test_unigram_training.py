@@ -182,6 +182,13 @@ def test_a_word_whose_probability_no_float_holds() -> None:
     assert all(math.isfinite(score) for score in pieces_of(spec).values())
 
 
+def test_counts_beyond_32_bits() -> None:
+    small, big = ({w: n << bits for w, n in words_of(TEXT).items()} for bits in (8, 40))
+    one, two = pieces_of(train(small)), pieces_of(train(big))
+    assert one.keys() == two.keys()
+    assert all(abs(one[piece] - two[piece]) < 0.01 for piece in one)
+
+
 def test_sentences_are_cut_at_spaces() -> None:
     sentence = "".join(SPACE_MARK + word for word in TEXT.split())
     assert (
@@ -312,7 +319,14 @@ def test_bad_arguments(options: dict[str, Any], message: str) -> None:
         train(words_of(TEXT), **options)
 
 
-@pytest.mark.parametrize(("words", "message"), [({}, "got none"), ({"a b": 1}, "with a space")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({}, "got none"),
+        ({"a b": 1}, "with a space"),
+        ({"ab": 2**62}, "shorter than 2"),
+    ],
+)
 def test_bad_words(words: dict[str, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
         train(words)
