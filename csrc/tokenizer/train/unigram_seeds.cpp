@@ -81,15 +81,18 @@ struct Interval {
   std::int64_t score;  // characters covered
 };
 
-// The `limit` intervals of the highest score, in memory for twice as many.
+// The `limit` intervals of the highest score, in memory for a quarter more.
 class BestIntervals {
  public:
-  explicit BestIntervals(std::size_t limit) : limit_(limit) {}
+  // At most `most` intervals will come.
+  BestIntervals(std::size_t limit, std::size_t most) : limit_(limit), room_(limit + limit / 4 + 1) {
+    kept_.reserve(std::min(room_, most));
+  }
 
   void add(const Interval& interval) {
     if (interval.score < least_) return;
     kept_.push_back(interval);
-    if (kept_.size() >= 2 * limit_) shrink();
+    if (kept_.size() >= room_) shrink();
   }
   std::vector<Interval> take() {
     shrink();
@@ -107,7 +110,7 @@ class BestIntervals {
     least_ = last->score;
     kept_.resize(limit_);
   }
-  std::size_t limit_;
+  std::size_t limit_, room_;
   std::int64_t least_ = 0;
   std::vector<Interval> kept_;
 };
@@ -118,7 +121,7 @@ class SeedFinder {
       : text_(text),
         args_(args),
         rules_(text, args),
-        best_(std::max<std::size_t>(args.seed_sentencepiece_size, 1)),
+        best_(args.seed_sentencepiece_size, text.symbols.size() + text.num_words()),
         suffixes_(suffix_array(text.symbols, static_cast<std::uint32_t>(text.chars.size()))),
         shared_(common_prefixes(text.symbols, suffixes_, UnigramText::kFirstSymbol)) {
     word_of_.reserve(text.symbols.size() / kBlock + 1);
