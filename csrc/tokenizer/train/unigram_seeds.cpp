@@ -220,34 +220,36 @@ class SeedFinder {
 
   UnigramPieces link(const std::vector<Interval>& seeds) {
     UnigramPieces out;
-    double total = 0;
-    for (const Interval& seed : seeds) total += static_cast<double>(seed.score);
-    std::vector<std::uint32_t>& longest = shared_;  // no longer needed for what it holds
-    std::fill(longest.begin(), longest.end(), UnigramPieces::kNone);
-    out.pieces.reserve(seeds.size());
+    mark(seeds);
     out.begins.reserve(seeds.size());
+    double total = 0;
+    for (const Interval& seed : seeds) {
+      total += static_cast<double>(seed.score);
+      out.begins.push_back(suffixes_[seed.begin]);
+    }
+    suffixes_ = {};
+    out.longest = std::move(shared_);
+    out.pieces.reserve(seeds.size());
     std::vector<std::uint32_t> open;  // seeds around the one in hand
     for (std::uint32_t id = 0; id < seeds.size(); ++id) {
       const Interval& seed = seeds[id];
       while (!open.empty() && seeds[open.back()].end <= seed.begin) open.pop_back();
       const double score = std::log(static_cast<double>(seed.score) / total);
       out.pieces.push_back({score, open.empty() ? UnigramPieces::kNone : open.back(), seed.length});
-      out.begins.push_back(suffixes_[seed.begin]);
       open.push_back(id);
     }
-    mark(seeds, longest);
-    out.longest = std::move(longest);
     return out;
   }
 
-  void mark(const std::vector<Interval>& seeds, std::vector<std::uint32_t>& longest) const {
+  // Puts the longest seed at every position over the lengths that are no longer needed.
+  void mark(const std::vector<Interval>& seeds) {
+    std::fill(shared_.begin(), shared_.end(), UnigramPieces::kNone);
     std::vector<std::uint32_t> open;
-    std::uint32_t k = 0, id = 0;
-    while (k < suffixes_.size()) {
+    std::uint32_t id = 0;
+    for (std::uint32_t k = 0; k < suffixes_.size(); ++k) {
       while (!open.empty() && seeds[open.back()].end <= k) open.pop_back();
       while (id < seeds.size() && seeds[id].begin == k) open.push_back(id++);
-      if (!open.empty()) longest[suffixes_[k]] = open.back();
-      ++k;
+      if (!open.empty()) shared_[suffixes_[k]] = open.back();
     }
   }
 
