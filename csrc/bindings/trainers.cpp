@@ -1,6 +1,9 @@
 // Door to csrc/tokenizer/train: WordPiece and Unigram.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <string>
 #include <vector>
@@ -167,7 +170,11 @@ void bind_trainers(nb::module_& m) {
       [](const std::string& name) {
         const std::string charsmap = [&] {
           const nb::gil_scoped_release release;
-          return compile_charsmap(charsmap_rules(name));
+          std::string compiled = compile_charsmap(charsmap_rules(name));
+#ifdef __GLIBC__
+          malloc_trim(0);  // the rules were 70 MB of small blocks, which glibc would keep
+#endif
+          return compiled;
         }();
         return nb::bytes(charsmap.data(), charsmap.size());
       },

@@ -182,6 +182,12 @@ def test_a_word_whose_probability_no_float_holds() -> None:
     assert all(math.isfinite(score) for score in pieces_of(spec).values())
 
 
+def test_counts_beyond_32_bits() -> None:
+    pieces = pieces_of(train({word: n << 40 for word, n in words_of(TEXT).items()}))
+    learned = sum(math.exp(score) for score in pieces.values() if score < 0)
+    assert SPACE_MARK + "the" in pieces and 0.9 < learned < 1.01
+
+
 def test_sentences_are_cut_at_spaces() -> None:
     sentence = "".join(SPACE_MARK + word for word in TEXT.split())
     assert (
@@ -312,7 +318,14 @@ def test_bad_arguments(options: dict[str, Any], message: str) -> None:
         train(words_of(TEXT), **options)
 
 
-@pytest.mark.parametrize(("words", "message"), [({}, "got none"), ({"a b": 1}, "with a space")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({}, "got none"),
+        ({"a b": 1}, "with a space"),
+        ({"ab": 2**62}, "shorter than 2"),
+    ],
+)
 def test_bad_words(words: dict[str, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
         train(words)

@@ -32,6 +32,9 @@ class SuffixSorter {
 
   std::vector<std::uint32_t> sort() {
     std::vector<std::uint32_t> starts;  // of the LMS substrings, in text order
+    std::size_t num_starts = 0;
+    for (std::size_t i = 1; i < text_.size(); ++i) num_starts += is_start(i) ? 1 : 0;
+    starts.reserve(num_starts);
     for (std::uint32_t i = 1; i < text_.size(); ++i) {
       if (is_start(i)) starts.push_back(i);
     }
@@ -86,6 +89,7 @@ class SuffixSorter {
     }
     in_order = {};
     std::erase(names, kEmpty);
+    names.shrink_to_fit();
     const std::vector<std::uint32_t> order = SuffixSorter(names, name + 1).sort();
     std::vector<std::uint32_t> sorted(order.size());
     for (std::size_t k = 0; k < order.size(); ++k) sorted[k] = starts[order[k]];

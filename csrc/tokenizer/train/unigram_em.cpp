@@ -166,8 +166,8 @@ double UnigramEm::unknown_score() const {
 
 // Sums are of integers, so no order of the words or number of threads changes them.
 template <typename AddWord>
-std::vector<std::int64_t> UnigramEm::sum_over_words(const std::vector<UnigramPiece>& pieces,
-                                                    AddWord&& add_word) const {
+std::vector<std::int64_t> UnigramEm::sum_over_words(AddWord&& add_word) const {
+  const std::size_t num_pieces = pieces_.pieces.size();
   using Step = std::invoke_result_t<AddWord>;
   struct Worker {
     Step step;
@@ -175,7 +175,7 @@ std::vector<std::int64_t> UnigramEm::sum_over_words(const std::vector<UnigramPie
   };
   std::vector<Worker> workers;
   for (unsigned w = 0; w < std::max(1u, num_threads_); ++w) {
-    workers.push_back({add_word(), std::vector<std::int64_t>(pieces.size(), 0)});
+    workers.push_back({add_word(), std::vector<std::int64_t>(num_pieces, 0)});
   }
   const auto num_workers = static_cast<unsigned>(workers.size());
   parallel_for(items_.size() - 1, num_workers, tick_, [&](unsigned worker, std::size_t item) {
@@ -187,53 +187,48 @@ std::vector<std::int64_t> UnigramEm::sum_over_words(const std::vector<UnigramPie
     }
   });
   for (std::size_t w = 1; w < workers.size(); ++w) {
-    for (std::size_t i = 0; i < pieces.size(); ++i) workers[0].sums[i] += workers[w].sums[i];
+    for (std::size_t i = 0; i < num_pieces; ++i) workers[0].sums[i] += workers[w].sums[i];
   }
   return std::move(workers[0].sums);
 }
 
-std::vector<double> UnigramEm::expected_counts() const {
-  std::vector<UnigramPiece> pieces = pieces_.pieces;
-  for (UnigramPiece& piece : pieces) piece.score = std::exp(piece.score);
-  const double unknown = std::exp(unknown_score());
-  const std::uint32_t longest = longest_length(pieces);
-  // No sum exceeds the number of characters; the bits above it are the fraction's.
+// No sum exceeds the number of characters; the bits above it are the fraction's.
+int UnigramEm::fraction_bits() const {
   std::int64_t total = 1;
   for (const std::int64_t count : text_.char_counts) total += count;
-  const int bits =
-      std::min(32, 61 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(total))));
-  const double weight = std::ldexp(1.0, bits);
-  const std::vector<std::int64_t> sums = sum_over_words(pieces, [&] {
+  return std::min(32, 61 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(total))));
+}
+
+void UnigramEm::step() {
+  std::vector<UnigramPiece>& pieces = pieces_.pieces;
+  const double unknown = std::exp(unknown_score());
+  const std::uint32_t longest = longest_length(pieces);
+  const double weight = std::ldexp(1.0, fraction_bits());
+  for (UnigramPiece& piece : pieces) piece.score = std::exp(piece.score);
+  const std::vector<std::int64_t> sums = sum_over_words([&] {
     return [step = ForwardBackward(pieces, unknown, longest), weight](
                const Word& word, std::vector<std::int64_t>& out) mutable {
       step.add(word, weight, out);
     };
   });
-  std::vector<double> expected(sums.size());
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    expected[i] = static_cast<double>(sums[i]) / weight;
-  }
-  return expected;
-}
-
-void UnigramEm::step() {
-  const std::vector<double> expected = expected_counts();
-  std::vector<char> flags(expected.size());
+  std::vector<char> flags(sums.size());
   double total = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    flags[i] = expected[i] >= kLeastExpected;
-    if (flags[i] != 0) total += expected[i];
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const double expected = static_cast<double>(sums[i]) / weight;
+    flags[i] = expected >= kLeastExpected;
+    if (flags[i] != 0) total += expected;
   }
   const double log_total = digamma(total);
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (flags[i] != 0) pieces_.pieces[i].score = digamma(expected[i]) - log_total;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    if (flags[i] == 0) continue;
+    pieces[i].score = digamma(static_cast<double>(sums[i]) / weight) - log_total;
   }
   pieces_.keep(flags);
 }
 
 std::vector<std::int64_t> UnigramEm::best_path_counts() const {
   const double unknown = unknown_score();
-  return sum_over_words(pieces_.pieces, [&] {
+  return sum_over_words([&] {
     return [step = BestPath(pieces_.pieces, unknown)](
                const Word& word, std::vector<std::int64_t>& out) mutable { step.add(word, out); };
   });

@@ -29,10 +29,9 @@ class UnigramEm {
   double unknown_score() const;
 
  private:
-  std::vector<double> expected_counts() const;
+  int fraction_bits() const;
   template <typename AddWord>
-  std::vector<std::int64_t> sum_over_words(const std::vector<UnigramPiece>& pieces,
-                                           AddWord&& add_word) const;
+  std::vector<std::int64_t> sum_over_words(AddWord&& add_word) const;
 
   const UnigramText& text_;
   UnigramPieces& pieces_;

@@ -81,15 +81,18 @@ struct Interval {
   std::int64_t score;  // characters covered
 };
 
-// The `limit` intervals of the highest score, in memory for twice as many.
+// The `limit` intervals of the highest score, in memory for a quarter more.
 class BestIntervals {
  public:
-  explicit BestIntervals(std::size_t limit) : limit_(limit) {}
+  // At most `most` intervals will come.
+  BestIntervals(std::size_t limit, std::size_t most) : limit_(limit), room_(limit + limit / 4 + 1) {
+    kept_.reserve(std::min(room_, most));
+  }
 
   void add(const Interval& interval) {
     if (interval.score < least_) return;
     kept_.push_back(interval);
-    if (kept_.size() >= 2 * limit_) shrink();
+    if (kept_.size() >= room_) shrink();
   }
   std::vector<Interval> take() {
     shrink();
@@ -107,7 +110,7 @@ class BestIntervals {
     least_ = last->score;
     kept_.resize(limit_);
   }
-  std::size_t limit_;
+  std::size_t limit_, room_;
   std::int64_t least_ = 0;
   std::vector<Interval> kept_;
 };
@@ -118,7 +121,7 @@ class SeedFinder {
       : text_(text),
         args_(args),
         rules_(text, args),
-        best_(std::max<std::size_t>(args.seed_sentencepiece_size, 1)),
+        best_(args.seed_sentencepiece_size, text.symbols.size() + text.num_words()),
         suffixes_(suffix_array(text.symbols, static_cast<std::uint32_t>(text.chars.size()))),
         shared_(common_prefixes(text.symbols, suffixes_, UnigramText::kFirstSymbol)) {
     word_of_.reserve(text.symbols.size() / kBlock + 1);
@@ -217,34 +220,36 @@ class SeedFinder {
 
   UnigramPieces link(const std::vector<Interval>& seeds) {
     UnigramPieces out;
-    double total = 0;
-    for (const Interval& seed : seeds) total += static_cast<double>(seed.score);
-    std::vector<std::uint32_t>& longest = shared_;  // no longer needed for what it holds
-    std::fill(longest.begin(), longest.end(), UnigramPieces::kNone);
-    out.pieces.reserve(seeds.size());
+    mark(seeds);
     out.begins.reserve(seeds.size());
+    double total = 0;
+    for (const Interval& seed : seeds) {
+      total += static_cast<double>(seed.score);
+      out.begins.push_back(suffixes_[seed.begin]);
+    }
+    suffixes_ = {};
+    out.longest = std::move(shared_);
+    out.pieces.reserve(seeds.size());
     std::vector<std::uint32_t> open;  // seeds around the one in hand
     for (std::uint32_t id = 0; id < seeds.size(); ++id) {
       const Interval& seed = seeds[id];
       while (!open.empty() && seeds[open.back()].end <= seed.begin) open.pop_back();
       const double score = std::log(static_cast<double>(seed.score) / total);
       out.pieces.push_back({score, open.empty() ? UnigramPieces::kNone : open.back(), seed.length});
-      out.begins.push_back(suffixes_[seed.begin]);
       open.push_back(id);
     }
-    mark(seeds, longest);
-    out.longest = std::move(longest);
     return out;
   }
 
-  void mark(const std::vector<Interval>& seeds, std::vector<std::uint32_t>& longest) const {
+  // Puts the longest seed at every position over the lengths that are no longer needed.
+  void mark(const std::vector<Interval>& seeds) {
+    std::fill(shared_.begin(), shared_.end(), UnigramPieces::kNone);
     std::vector<std::uint32_t> open;
-    std::uint32_t k = 0, id = 0;
-    while (k < suffixes_.size()) {
+    std::uint32_t id = 0;
+    for (std::uint32_t k = 0; k < suffixes_.size(); ++k) {
       while (!open.empty() && seeds[open.back()].end <= k) open.pop_back();
       while (id < seeds.size() && seeds[id].begin == k) open.push_back(id++);
-      if (!open.empty()) longest[suffixes_[k]] = open.back();
-      ++k;
+      if (!open.empty()) shared_[suffixes_[k]] = open.back();
     }
   }
 

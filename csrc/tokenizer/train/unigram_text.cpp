@@ -135,12 +135,25 @@ CharCounts required_chars(const std::vector<std::int64_t>& counts, const Unigram
   return required;
 }
 
+// total + count * size; sums of this size stay exact.
+std::int64_t safe_sum(std::int64_t total, std::int64_t count, std::size_t size) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 61;
+  const auto length = static_cast<std::int64_t>(size) + 1;
+  if (count < 0 || count > (kMost - total) / length) {
+    throw DataError("train: counts must be at least 0 and the text shorter than 2^61, got " +
+                    std::to_string(count) + " words of " + std::to_string(size) + " bytes");
+  }
+  return total + count * length;
+}
+
 std::vector<std::int64_t> count_chars(const WordTable& words, const MetaPieces& meta,
                                       UnigramText& text) {
   std::vector<std::int64_t> counts(kNumCodePoints, 0);
   std::uint64_t size = 0, num_words = 0;
+  std::int64_t total = 0;
   words.for_each([&](std::string_view word, std::int64_t count) {
     ++num_words;
+    total = safe_sum(total, count, word.size());
     for_each_char(word, meta, [&](std::uint32_t c) {
       counts[c] += count;
       ++size;
