@@ -73,7 +73,7 @@ class PatternReader {
       }
     }
   }
-  static CodePointSet negate_if(bool negated, CodePointSet set) {
+  static CodePointSet negate_if(bool negated, const CodePointSet& set) {
     return negated ? set.complement() : set;
   }
 
