@@ -22,6 +22,7 @@
 #include "mutator.h"
 #include "target.h"
 #include "tokenizer/errors.h"
+#include "tokenizer/text/utf8.h"
 
 extern "C" {
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
@@ -100,8 +101,10 @@ std::optional<std::string> execute(const Target& target, std::string_view input)
   try {
     target.run({copy.get(), input.size()});
   } catch (const tokenizer::DataError& error) {
-    if (std::string_view(error.what()).find('\n') != std::string_view::npos) {
-      wrong = std::string("a message of more than one line: ") + error.what();
+    const std::string_view message = error.what();
+    const bool is_line = message.find('\n') == std::string_view::npos;
+    if (!is_line || tokenizer::valid_utf8_length(message) != message.size()) {
+      wrong = "a message that is not a line of UTF-8: " + std::string(message);
     }
   } catch (const tokenizer::ConfigError&) {
   } catch (const std::exception& error) {

@@ -87,7 +87,7 @@ def test_known_patterns_match_their_scanners(name: str) -> None:
         (r"\p{Nope}", 'the unknown property "Nope"'),
         ("a{2000}", "a count above 1000"),
         ("[z-a]", "a range whose first"),
-        ("(?x:a)", "the flag or group 'x'"),
+        ("(?x:a)", 'the flag or group "x"'),
         ("(" * 200 + ")" * 200, "more than 100 nested groups"),
         ("[" * 200, "more than 100 nested classes"),
         ("\\", "the end of the pattern"),

@@ -15,7 +15,7 @@ std::string decode_base64(std::string_view text, const std::string& where) {
   }
   std::string bytes;
   bytes.reserve(text.size() / 4 * 3);
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
   std::uint32_t word = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     static constexpr std::string_view kDigits =

@@ -43,6 +43,7 @@ BatchIds encode_in_chunks(const std::vector<Text>& texts, const PieceScanner* sc
   num_threads = useful_threads(texts, num_threads);
   std::vector<TextChunk> chunks = make_chunks(texts, scanner);
   std::vector<decltype(acquire())> work;
+  work.reserve(num_threads);
   for (unsigned i = 0; i < num_threads; ++i) work.push_back(acquire());
   std::vector<IdBuffer> buffers(num_threads);
   parallel_for(chunks.size(), num_threads, tick, [&](unsigned worker, std::size_t item) {

@@ -94,7 +94,7 @@ inline Mask space_starts(const BlockClasses& c, Mask newlines, Mask covered, Mas
   // Those that run into another newline are inside its piece; adding carries to their ends.
   for (Mask ends = (rest + after_newline) & ~rest & newlines; ends != 0; ends &= ends - 1) {
     const Mask before = after_newline & ((ends & -ends) - 1);
-    after_newline &= ~(Mask{1} << (std::bit_width(before) - 1));
+    after_newline &= ~std::bit_floor(before);
   }
   const Mask last = rest & ~(c.spaces >> 1) & ~(stops >> 1);
   return (spaces & ~(spaces << 1)) | after_newline | last;

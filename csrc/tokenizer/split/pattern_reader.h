@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tokenizer/errors.h"
+#include "tokenizer/formats/json.h"
 #include "tokenizer/split/code_point_set.h"
 #include "tokenizer/split/regex_syntax.h"
 #include "tokenizer/text/utf8.h"
@@ -72,7 +73,7 @@ class PatternReader {
       }
     }
   }
-  static CodePointSet negate_if(bool negated, CodePointSet set) {
+  static CodePointSet negate_if(bool negated, const CodePointSet& set) {
     return negated ? set.complement() : set;
   }
 
@@ -154,7 +155,7 @@ class PatternReader {
     } else {
       set = property_set(name);
     }
-    if (!set) fail("the unknown property \"" + name + "\"");
+    if (!set) fail("the unknown property " + json_quote_start(name));
     return properties_.emplace(name, std::move(*set)).first->second;
   }
 

@@ -30,7 +30,7 @@ SymbolTable::SymbolTable(const std::vector<CodePointSet>& sets) {
   starts.erase(std::ranges::unique(starts).begin(), starts.end());
 
   std::map<std::vector<std::uint64_t>, Symbol> symbol_of;
-  std::vector<Symbol> by_code_point(kMaxCodePoint + 1);
+  std::vector<Symbol> symbols;  // by the range that begins at starts[i]
   std::vector<std::size_t> at(sets.size());
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const std::uint32_t first = starts[i];
@@ -43,20 +43,30 @@ SymbolTable::SymbolTable(const std::vector<CodePointSet>& sets) {
     }
     const auto [it, is_new] = symbol_of.try_emplace(members, static_cast<Symbol>(members_.size()));
     if (is_new) members_.push_back(std::move(members));
-    const std::size_t last = i + 1 < starts.size() ? starts[i + 1] : kMaxCodePoint + 1;
-    std::fill(by_code_point.begin() + first, by_code_point.begin() + static_cast<long>(last),
-              it->second);
+    symbols.push_back(it->second);
   }
 
-  std::copy_n(by_code_point.begin(), 128, ascii_.begin());
-  std::map<std::vector<Symbol>, std::uint16_t> block_of;
-  for (std::size_t c = 0; c < by_code_point.size(); c += 256) {
-    const auto begin = by_code_point.begin() + static_cast<long>(c);
-    const auto [it, is_new] = block_of.try_emplace(std::vector<Symbol>(begin, begin + 256),
-                                                   static_cast<std::uint16_t>(block_of.size()));
-    if (is_new) cells_.insert(cells_.end(), begin, begin + 256);
-    blocks_.push_back(it->second);
+  starts.push_back(kMaxCodePoint + 1);
+  std::map<Symbol, std::uint16_t> uniform;  // blocks within one range, which most are
+  std::uint16_t num_blocks = 0;
+  std::size_t range = 0;
+  for (std::uint32_t c = 0; c <= kMaxCodePoint; c += 256) {
+    while (starts[range + 1] <= c) ++range;
+    if (starts[range + 1] >= c + 256) {
+      const auto [it, is_new] = uniform.try_emplace(symbols[range], num_blocks);
+      blocks_.push_back(it->second);
+      if (!is_new) continue;
+      cells_.insert(cells_.end(), 256, symbols[range]);
+    } else {
+      blocks_.push_back(num_blocks);
+      for (std::uint32_t d = c; d < c + 256; ++d) {
+        while (starts[range + 1] <= d) ++range;
+        cells_.push_back(symbols[range]);
+      }
+    }
+    ++num_blocks;
   }
+  for (std::uint32_t c = 0; c < 128; ++c) ascii_[c] = of(c);
 }
 
 RegexProgram::RegexProgram(std::string_view pattern, RegexFlavor flavor, std::string_view where)
@@ -131,6 +141,7 @@ std::uint32_t RegexProgram::compile_repeat(const RegexNode& node, std::uint32_t 
     begin = add(branch(next, next));
     const std::uint32_t body = compile(child, begin);
     code_[begin] = branch(body, next);
+    code_[begin].is_loop = node.greed != Greed::kLazy;
     // X+ needs no second copy of X: its loop is entered through the body.
     if (node.least > 0) begin = body;
   } else {
@@ -185,9 +196,13 @@ bool RegexProgram::step(const Threads& threads, std::uint16_t context, Symbol ne
     while (!scratch.stack.empty()) {
       const std::uint32_t at = scratch.stack.back();
       scratch.stack.pop_back();
-      if (scratch.seen[at] == stamp) continue;
-      scratch.seen[at] = stamp;
       const RegexInstruction& code = code_[at];
+      if (scratch.seen[at] == stamp) {
+        // Round a loop on the spot: what follows the loop comes before the body's other ways.
+        if (code.is_loop) scratch.stack.push_back(code.alternative);
+        continue;
+      }
+      scratch.seen[at] = stamp;
       switch (code.op) {
         case Op::kMatch:
           return true;

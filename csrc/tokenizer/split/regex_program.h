@@ -39,6 +39,7 @@ struct RegexInstruction {
   enum class Op : std::uint8_t { kSet, kAhead, kBehind, kSplit, kMatch };
   Op op = Op::kMatch;
   bool at_edge = false;
+  bool is_loop = false;           // kSplit: the preferred way comes back here
   std::uint32_t set = 0;          // number of its set
   std::uint32_t next = 0;         // kSplit: the preferred way
   std::uint32_t alternative = 0;  // kSplit: the other way

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "tokenizer/formats/json.h"
 #include "tokenizer/split/pattern_reader.h"
 #include "tokenizer/split/regex_nodes.h"
 
@@ -200,8 +201,11 @@ class Parser : private PatternReader {
           if (oniguruma_) fail("the flag 's'");
           flags_.dot_all = on;
           break;
-        default:
-          fail(std::string("the flag or group '") + pattern_[at_] + "'");
+        default: {
+          const std::size_t start = at_;
+          take_char();
+          fail("the flag or group " + json_quote_start(pattern_.substr(start, at_ - start)));
+        }
       }
       ++at_;
     }

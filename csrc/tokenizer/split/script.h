@@ -23,6 +23,11 @@ constexpr std::optional<Script> find_script(std::string_view name) {
   return static_cast<Script>(1 + (found - std::begin(kScriptNames)));
 }
 
+// Of a name that is in the table.
+constexpr Script script_named(std::string_view name) {
+  return find_script(name).value_or(kNoScript);
+}
+
 inline Script script_of(std::uint32_t c) {
   const auto* after = std::ranges::upper_bound(kScriptRanges, c, {}, &ScriptRange::first);
   if (after == std::begin(kScriptRanges)) return kNoScript;
@@ -33,9 +38,9 @@ inline Script script_of(std::uint32_t c) {
 // As the pre-tokenizer UnicodeScripts sees it: an older Unicode, kana with Han, and no script for
 // U+0020.
 inline Script pre_tokenizer_script_of(std::uint32_t c) {
-  constexpr Script kHan = *find_script("han");
-  constexpr Script kHiragana = *find_script("hiragana"), kKatakana = *find_script("katakana");
-  constexpr Script kCommon = *find_script("common"), kDevanagari = *find_script("devanagari");
+  constexpr Script kHan = script_named("han");
+  constexpr Script kHiragana = script_named("hiragana"), kKatakana = script_named("katakana");
+  constexpr Script kCommon = script_named("common"), kDevanagari = script_named("devanagari");
   if (c == ' ') return kNoScript;
   if (c == 0x30FC) return kHan;
   if (c == 0x589 || c == 0x61C) return kCommon;
