@@ -87,7 +87,8 @@ def main() -> None:
         for part in args.parts:
             started = time.perf_counter()
             found = run_part(part, folder, args.seconds, args.clock)
-            print(f"{part}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+            spent = f"{part}: {time.perf_counter() - started:.0f} s"
+            print(f"{spent}\n{table(found.lines)}\n", file=sys.stderr, flush=True)
             report.rows += found.rows
             report.lines += found.lines
             report.gaps += found.gaps
