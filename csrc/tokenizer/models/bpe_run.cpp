@@ -1,7 +1,8 @@
-// Ladder, cl100k's vocabulary, one byte a million times, CPU time of one thread of a two-core AMD
-// EPYC (Zen 4) that others shared, MB/s for space, newline, a, ^:
-//   windows that fail, then a heap of all pairs         5.0, 14.2, 26.7, 35.9
-//   the run in phases, as here                          334, 339, 422, 338
+// Ladder, cl100k's vocabulary, one character a million times, MB/s for space, newline, a and ^, by
+// `bench_tokenizers.py --parts worst_cases`, one thread of a two-core AMD EPYC (Zen 4) that others
+// shared:
+//   windows that fail, then a heap of all pairs (wall clock)      2.5, 7.2, 14, 19
+//   the run in phases, as here (--clock cpu)                      190, 188, 568, 442
 #include <algorithm>
 
 #include "tokenizer/models/bpe_merge.h"
