@@ -1,5 +1,5 @@
 # Verbs: quickstart setup check test test-reference test-cpp test-asan test-gpu fuzz fuzz-tokenizers bench
-# bench-gpu docs clean (`make help` lists them).
+# bench-tokenizers bench-gpu docs clean (`make help` lists them).
 # Variables: PYTHON=python3.12  SCALE=full|smoke  DATA=path  OUT=dir  LLMCORE_CUDA=AUTO|ON|OFF
 #   PYTEST_ARGS="-k rope"  SECONDS=600 SEED=0 (both fuzzers)  BENCH_SECONDS=0.5 BENCH_THREADS=2 (bench)
 # Needs only Python >= 3.11 with its headers, a C++20 g++ and make; everything else is installed into .venv.
@@ -177,6 +177,10 @@ bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, in C++ and in
 	@for file in $(BENCHMARKS); do echo "== $$file"; \
 	  PYTHONPATH=. $(PY) "$$file" $(BENCH_OPTIONS) --json $(BENCH_OUT)/parts/$$(basename "$$file" .py).json || exit 1; done
 	@$(PY) benchmarks/summary.py $(BENCH_OUT)/parts --out $(BENCH_OUT)
+
+.PHONY: bench-tokenizers
+bench-tokenizers: setup $(TEST_DEPS_STAMP) ## time the tokenizers beside their peers and print the targets table
+	PYTHONPATH=. $(PY) benchmarks/tokenizers/bench_tokenizers.py $(BENCH_OPTIONS) --json $(BENCH_OUT)/tokenizers.json
 
 OP_BENCHMARKS := $(filter benchmarks/ops/%,$(BENCHMARKS))
 .PHONY: bench-gpu

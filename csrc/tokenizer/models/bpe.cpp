@@ -12,6 +12,7 @@ class ByteBpe : public Bpe {
  public:
   explicit ByteBpe(const TokenizerSpec& spec) : Bpe(spec.bpe.dropout), model_(spec) {}
   std::size_t size() const override { return model_.size(); }
+  const BpeModel* byte_model() const override { return &model_; }
 
  private:
   void cut(Text piece, double dropout, DropoutRng* rng, BpeScratch& scratch, IdBuffer& ids,

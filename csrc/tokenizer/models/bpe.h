@@ -15,6 +15,8 @@
 
 namespace llmcore::tokenizer {
 
+class BpeModel;
+
 struct BpeScratch : ModelScratch {
   MergeScratch merge;
   DropoutRng rng;  // of models with dropout: set it for reproducible samples
@@ -32,6 +34,8 @@ class Bpe : public Model {
   void sample(Text piece, double dropout, DropoutRng& rng, BpeScratch& scratch, IdBuffer& ids,
               std::vector<std::uint32_t>* ends) const;
   double dropout() const { return dropout_; }
+  // The vocabulary over bytes, where it is one.
+  virtual const BpeModel* byte_model() const { return nullptr; }
 
  protected:
   explicit Bpe(double dropout);

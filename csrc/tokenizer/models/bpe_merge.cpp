@@ -92,6 +92,9 @@ std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size
 std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                               const std::uint32_t* first_ranks, MergeScratch& scratch) const {
   if (size < 2) return size;
+  if (size > kShortPiece) {
+    if (const std::size_t count = merge_run(ids, lens, size, scratch)) return count;
+  }
   if (ties_.empty()) {
     if (size <= kShortPiece) return merge_few(ids, lens, size, first_ranks, scratch);
     const std::size_t count = merge_windows({ids, first_ranks, size}, ids, lens, scratch);

@@ -82,6 +82,8 @@ class MergeRules {
   std::size_t join(const Row& row, const Window& window, Window& next, MergeScratch& scratch) const;
   std::size_t merge_windows(const Row& row, std::uint32_t* ids, std::uint32_t* lens,
                             MergeScratch& scratch) const;
+  std::size_t merge_run(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
+                        MergeScratch& scratch) const;
   std::size_t merge_few(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                         const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   template <std::size_t kLanes>
@@ -89,8 +91,12 @@ class MergeRules {
                           const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   std::size_t merge_long(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                          MergeScratch& scratch) const;
+  // Merges of equal order are equally good; kNoRank stays so.
+  std::uint32_t order(std::uint32_t rank) const {
+    return ties_.empty() || rank == kNoRank ? rank : ties_[rank];
+  }
   std::uint64_t key(std::uint32_t rank, std::uint32_t at) const {
-    return static_cast<std::uint64_t>(ties_.empty() ? rank : ties_[rank]) << 32 | at;
+    return static_cast<std::uint64_t>(order(rank)) << 32 | at;
   }
   void link(std::uint32_t size, MergeScratch& scratch) const;
   void fuse(std::uint32_t at, std::uint32_t* ids, std::uint32_t* lens, MergeScratch& scratch,

@@ -10,6 +10,7 @@ namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::size_t kFewRanks = 128;
+static_assert(TokenIndex::kAbsent == kNoRank);
 
 std::string quote(std::string_view text) {
   return "\"" + std::string(text.substr(0, 64)) + "\"";
@@ -24,13 +25,9 @@ BpeModel::BpeModel(const TokenizerSpec& spec)
                     " tokens, got " + std::to_string(spec.tokens.size()));
   }
   const bool spelled = spec.spelling == Spelling::kByteChars;
-  IdsByText ids_by_text;
-  ids_by_text.reserve(spec.tokens.size());
-  for (std::uint32_t id = 0; id < spec.tokens.size(); ++id) {
-    const std::string& text = spec.tokens[id];
-    if (!text.empty() && !ids_by_text.emplace(text, id).second) {
-      throw DataError("tokenizer: token " + quote(text) + " must have one id, got two");
-    }
+  const TokenIndex ids_by_text(spec.tokens);
+  if (const std::uint32_t id = ids_by_text.repeated(); id != TokenIndex::kAbsent) {
+    throw DataError("tokenizer: token " + quote(spec.tokens[id]) + " must have one id, got two");
   }
   add_tokens(spec.tokens, spelled);
   add_byte_ids(ids_by_text, spelled);
@@ -66,41 +63,51 @@ void BpeModel::add_tokens(const std::vector<std::string>& texts, bool spelled) {
     starts_.push_back(bytes_.size());
   }
   if (!ignore_merges_) return;
-  ids_by_bytes_.reserve(texts.size());
+  ids_by_bytes_.emplace(texts.size(), BytesOf{this});
   for (std::uint32_t id = 0; id < texts.size(); ++id) {
-    if (is_piece[id]) ids_by_bytes_.emplace(token_bytes(id), id);
+    if (is_piece[id]) ids_by_bytes_->insert(token_bytes(id), id);
   }
 }
 
-void BpeModel::add_byte_ids(const IdsByText& ids_by_text, bool spelled) {
+void BpeModel::add_byte_ids(const TokenIndex& ids_by_text, bool spelled) {
   for (unsigned b = 0; b < 256; ++b) {
     const std::string byte(1, static_cast<char>(b));
-    const auto it = ids_by_text.find(spelled ? bytes_to_text(byte) : byte);
-    byte_ids_[b] = it == ids_by_text.end() ? kNoRank : it->second;
+    byte_ids_[b] = ids_by_text.find(spelled ? bytes_to_text(byte) : byte);
     complete_alphabet_ = complete_alphabet_ && byte_ids_[b] != kNoRank;
   }
 }
 
-void BpeModel::add_merges(const TokenizerSpec& spec, const IdsByText& ids_by_text) {
+void BpeModel::add_merges(const TokenizerSpec& spec, const TokenIndex& ids_by_text) {
   const std::vector<std::string>& texts = spec.tokens;
   if (spec.merges.size() > kMaxMerges) {
     throw DataError("tokenizer: model.merges must hold at most " + std::to_string(kMaxMerges) +
                     " merges, got " + std::to_string(spec.merges.size()));
   }
   rules_.reserve(spec.merges.size());
-  std::string merged;
-  for (const auto& [left, right] : spec.merges) {
-    const auto where = [&] { return "tokenizer: merge " + std::to_string(rules_.size()); };
-    if (left >= texts.size() || right >= texts.size()) {
-      throw DataError(where() + " must name tokens of model.vocab, got id " +
-                      std::to_string(std::max(left, right)));
+  // In batches, so that the look-ups of the unions wait for memory together.
+  std::array<std::string, TokenIndex::kBatch> merged;
+  std::array<std::string_view, TokenIndex::kBatch> views;
+  std::array<std::uint32_t, TokenIndex::kBatch> ids{};
+  for (std::size_t begin = 0; begin < spec.merges.size(); begin += merged.size()) {
+    const std::size_t count = std::min(merged.size(), spec.merges.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto [left, right] = spec.merges[begin + i];
+      if (left >= texts.size() || right >= texts.size()) {
+        throw DataError("tokenizer: merge " + std::to_string(begin + i) +
+                        " must name tokens of model.vocab, got id " +
+                        std::to_string(std::max(left, right)));
+      }
+      views[i] = merged[i].assign(texts[left]).append(texts[right]);
     }
-    merged.assign(texts[left]).append(texts[right]);
-    const auto it = ids_by_text.find(merged);
-    if (it == ids_by_text.end()) {
-      throw DataError(where() + " must name tokens of model.vocab, got " + quote(merged));
+    ids_by_text.find_batch(views.data(), count, ids.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto [left, right] = spec.merges[begin + i];
+      if (ids[i] == TokenIndex::kAbsent) {
+        throw DataError("tokenizer: merge " + std::to_string(begin + i) +
+                        " must name tokens of model.vocab, got " + quote(merged[i]));
+      }
+      rules_.add({left, right, ids[i]});
     }
-    rules_.add({left, right, it->second});
   }
 }
 
@@ -112,10 +119,11 @@ void BpeModel::add_unions() {
     const std::string_view bytes = token_bytes(id);
     if (bytes.size() > 1) tokens.push_back({bytes, id});
   }
-  rules_ = union_rules(tokens, ids_by_bytes_,
-                       [&](std::string_view text, std::vector<std::uint32_t>& ids) {
-                         for (const char c : text) ids.push_back(byte_ids_[std::uint8_t(c)]);
-                       });
+  rules_ = union_rules(
+      tokens, [&](std::string_view text) { return ids_by_bytes_->find(text); },
+      [&](std::string_view text, std::vector<std::uint32_t>& ids) {
+        for (const char c : text) ids.push_back(byte_ids_[std::uint8_t(c)]);
+      });
 }
 
 void BpeModel::fill_byte_ranks() {
@@ -142,9 +150,9 @@ void BpeModel::load_bytes(const std::uint8_t* piece, std::size_t size, std::uint
 std::size_t BpeModel::encode_piece(const std::uint8_t* piece, std::size_t size, std::uint32_t* out,
                                    MergeScratch& scratch) const {
   if (ignore_merges_) {
-    const auto it = ids_by_bytes_.find({reinterpret_cast<const char*>(piece), size});
-    if (it != ids_by_bytes_.end()) {
-      out[0] = it->second;
+    const std::uint32_t id = ids_by_bytes_->find({reinterpret_cast<const char*>(piece), size});
+    if (id != kNoRank) {
+      out[0] = id;
       return 1;
     }
   }

@@ -5,13 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "tokenizer/formats/spec.h"
+#include "tokenizer/formats/text_index.h"
 #include "tokenizer/models/bpe_merge.h"
 
 namespace llmcore::tokenizer {
@@ -21,6 +21,8 @@ class BpeModel {
   // A vocabulary over bytes (is_byte_level). Throws DataError where two tokens are one text, a
   // merge names what is no token, or there are too many of either.
   explicit BpeModel(const TokenizerSpec& spec);
+  BpeModel(const BpeModel&) = delete;
+  BpeModel& operator=(const BpeModel&) = delete;
   // Whether `spec` can be one of these: its tokens are bytes, and nothing but merges decides.
   static bool is_byte_level(const TokenizerSpec& spec);
 
@@ -38,18 +40,22 @@ class BpeModel {
                            std::uint32_t* out, DropoutRng& rng, MergeScratch& scratch) const;
 
  private:
-  using IdsByText = std::unordered_map<std::string_view, std::uint32_t>;
+  struct BytesOf {
+    const BpeModel* model;
+    std::string_view operator()(std::uint32_t id) const { return model->token_bytes(id); }
+    void prefetch(std::uint32_t id) const { __builtin_prefetch(&model->starts_[id]); }
+  };
 
   void add_tokens(const std::vector<std::string>& texts, bool spelled);
-  void add_byte_ids(const IdsByText& ids_by_text, bool spelled);
-  void add_merges(const TokenizerSpec& spec, const IdsByText& ids_by_text);
+  void add_byte_ids(const TokenIndex& ids_by_text, bool spelled);
+  void add_merges(const TokenizerSpec& spec, const TokenIndex& ids_by_text);
   void add_unions();
   void fill_byte_ranks();
   void load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const;
 
   std::string bytes_;
   std::vector<std::uint64_t> starts_;
-  IdsByText ids_by_bytes_;  // with ignore_merges
+  std::optional<TextIndex<BytesOf>> ids_by_bytes_;  // with ignore_merges
   std::array<std::uint32_t, 256> byte_ids_{};
   std::vector<std::uint32_t> byte_pair_rank_;  // 256 x 256: the first look-up of every piece
   MergeRules rules_;

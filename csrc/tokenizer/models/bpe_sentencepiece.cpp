@@ -151,11 +151,14 @@ void SentencePieceBpe::add_rules(const std::vector<double>& scores) {
     tokens.push_back({texts_[id], id, tied, kinds_[id] == PieceType::kUnused});
   }
   BpeScratch scratch;
-  rules_ =
-      union_rules(tokens, symbols_, [&](std::string_view text, std::vector<std::uint32_t>& ids) {
-        load(as_text(text), scratch);
-        ids = scratch.ids;
-      });
+  const auto find = [&](std::string_view text) {
+    const auto it = symbols_.find(text);
+    return it == symbols_.end() ? kNoRank : it->second;
+  };
+  rules_ = union_rules(tokens, find, [&](std::string_view text, std::vector<std::uint32_t>& ids) {
+    load(as_text(text), scratch);
+    ids = scratch.ids;
+  });
 }
 
 void SentencePieceBpe::note_neighbours(std::string_view text) {

@@ -43,7 +43,8 @@ class SentencePieceBpe : public Bpe {
 
   std::vector<std::string> texts_;
   std::vector<PieceType> kinds_;
-  SymbolIds symbols_;                // pieces, and characters of pieces that are none themselves
+  // Pieces, and characters of pieces that are none themselves.
+  std::unordered_map<std::string_view, std::uint32_t> symbols_;
   std::vector<std::string> extras_;  // texts of the latter
   std::array<std::uint32_t, 128> ascii_ids_{};
   std::unordered_map<std::uint32_t, std::uint32_t> char_ids_;

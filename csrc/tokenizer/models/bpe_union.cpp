@@ -19,25 +19,25 @@ void add_rule(MergeRules& rules, Merge merge, bool tied) {
   rules.add(merge, tied);
 }
 
-void add_splits(const UnionToken& token, const SymbolIds& symbols, bool tied, MergeRules& rules) {
+void add_splits(const UnionToken& token, const FindSymbol& find, bool tied, MergeRules& rules) {
   if (token.text.size() > kMaxSplitToken) {
     throw DataError("tokenizer: a token that no merge makes must have at most " +
                     std::to_string(kMaxSplitToken) + " bytes, got " +
                     std::to_string(token.text.size()));
   }
   for (std::size_t at = 1; at < token.text.size(); ++at) {
-    const auto left = symbols.find(token.text.substr(0, at));
-    if (left == symbols.end()) continue;
-    const auto right = symbols.find(token.text.substr(at));
-    if (right == symbols.end()) continue;
-    add_rule(rules, {left->second, right->second, token.id}, tied);
+    const std::uint32_t left = find(token.text.substr(0, at));
+    if (left == kNoRank) continue;
+    const std::uint32_t right = find(token.text.substr(at));
+    if (right == kNoRank) continue;
+    add_rule(rules, {left, right, token.id}, tied);
     tied = true;  // all pairs of one token are equally good
   }
 }
 
 }  // namespace
 
-MergeRules union_rules(const std::vector<UnionToken>& tokens, const SymbolIds& symbols,
+MergeRules union_rules(const std::vector<UnionToken>& tokens, const FindSymbol& find,
                        const CutSymbols& cut) {
   MergeRules rules;
   rules.reserve(tokens.size());
@@ -54,7 +54,7 @@ MergeRules union_rules(const std::vector<UnionToken>& tokens, const SymbolIds& s
     if (whole && !token.all_splits && rules.merge(ids.data(), nullptr, ids.size(), scratch) == 2) {
       add_rule(rules, {ids[0], ids[1], token.id}, tied);
     } else {
-      add_splits(token, symbols, tied, rules);
+      add_splits(token, find, tied, rules);
     }
   }
   return rules;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/models/bpe_merge.h"
@@ -19,14 +18,15 @@ struct UnionToken {
   bool all_splits = false;  // keep every pair that makes it up
 };
 
-using SymbolIds = std::unordered_map<std::string_view, std::uint32_t>;
+// The id of a text, or kNoRank.
+using FindSymbol = std::function<std::uint32_t(std::string_view text)>;
 // Cuts a text into the symbols that merging starts from.
 using CutSymbols = std::function<void(std::string_view text, std::vector<std::uint32_t>& ids)>;
 
-// `tokens` are the best first, equally good ones by length; `symbols` names every token and every
+// `tokens` are the best first, equally good ones by length; `find` knows every token and every
 // first symbol. A token is only ever reached from the pair that its own text leaves when everything
 // better is merged, so that pair alone is kept (every pair where more than two symbols are left).
-MergeRules union_rules(const std::vector<UnionToken>& tokens, const SymbolIds& symbols,
+MergeRules union_rules(const std::vector<UnionToken>& tokens, const FindSymbol& find,
                        const CutSymbols& cut);
 
 }  // namespace llmcore::tokenizer

@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
-#include <vector>
+
+#include "tokenizer/models/bpe_memory.h"
 
 namespace llmcore::tokenizer {
 
@@ -41,7 +42,7 @@ class WordMemo {
     std::uint32_t limit_and_count_ = 0;
   };
 
-  WordMemo() : buckets_(kMinBuckets) {}
+  WordMemo() : buckets_(make_huge_array<Bucket>(kMinBuckets)), size_(kMinBuckets) {}
 
   // `end` bounds the readable bytes after p; 1 <= size <= kMaxWord.
   static Key make_key(const std::uint8_t* p, std::size_t size, const std::uint8_t* end) {
@@ -83,7 +84,7 @@ class WordMemo {
 
   // Where a new entry of this key goes; the older of its bucket makes room.
   Entry& claim(const Key& key) {
-    if (++num_claimed_ > buckets_.size() && buckets_.size() < kMaxBuckets) grow();
+    if (++num_claimed_ > size_ && size_ < kMaxBuckets) grow();
     return place(key);
   }
 
@@ -92,14 +93,14 @@ class WordMemo {
     Entry newer, older;
   };
   // Small at first: a short text should not pay for an empty table.
-  static constexpr std::size_t kMinBuckets = 1 << 7, kMaxBuckets = 1 << 15;
+  static constexpr std::size_t kMinBuckets = 1 << 7, kMaxBuckets = 1 << 17;
 
   static bool is_equal(const Key& a, const Key& b) {
     std::uint64_t difference = 0;
     for (std::size_t i = 0; i < kNumWords; ++i) difference |= a[i] ^ b[i];
     return difference == 0;
   }
-  std::size_t home(std::uint64_t hash) const { return hash & (buckets_.size() - 1); }
+  std::size_t home(std::uint64_t hash) const { return hash & (size_ - 1); }
 
   Entry& place(const Key& key) {
     Bucket& bucket = buckets_[home(hash(key))];
@@ -109,15 +110,17 @@ class WordMemo {
   }
 
   void grow() {
-    const std::vector<Bucket> old =
-        std::exchange(buckets_, std::vector<Bucket>(buckets_.size() * 4));
-    for (const Bucket& bucket : old) {
+    const std::size_t old_size = std::exchange(size_, size_ * 4);
+    const HugeArray<Bucket> old = std::exchange(buckets_, make_huge_array<Bucket>(size_));
+    for (std::size_t i = 0; i < old_size; ++i) {
+      const Bucket& bucket = old[i];
       if (bucket.older.key.back() != 0) place(bucket.older.key) = bucket.older;
       if (bucket.newer.key.back() != 0) place(bucket.newer.key) = bucket.newer;
     }
   }
 
-  std::vector<Bucket> buckets_;
+  HugeArray<Bucket> buckets_;
+  std::size_t size_;
   std::size_t num_claimed_ = 0;
 };
 

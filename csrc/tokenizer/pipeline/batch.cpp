@@ -1,9 +1,12 @@
 #include "tokenizer/pipeline/batch.h"
 
+#include "tokenizer/models/bpe_memory.h"
+
 namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::size_t kChunkBytes = 1 << 18;
+constexpr std::size_t kBytesPerId = 2;
 constexpr std::size_t kBytesPerThread = 1 << 15;
 
 }  // namespace
@@ -22,6 +25,18 @@ std::vector<TextChunk> make_chunks(const std::vector<Text>& texts, const PieceSc
     chunks.push_back({.text = {p, end}, .text_idx = i});
   }
   return chunks;
+}
+
+std::vector<IdBuffer> make_id_buffers(const std::vector<Text>& texts, unsigned num_threads) {
+  std::vector<IdBuffer> buffers(num_threads);
+  std::size_t num_bytes = 0;
+  for (const Text& text : texts) num_bytes += text.size();
+  const std::size_t room = num_bytes / num_threads / kBytesPerId;
+  for (IdBuffer& ids : buffers) {
+    ids.reserve(room);
+    advise_huge_pages(ids.room(0), room * sizeof(std::uint32_t));
+  }
+  return buffers;
 }
 
 unsigned useful_threads(const std::vector<Text>& texts, unsigned most) {

@@ -29,6 +29,9 @@ struct TextChunk {
 // Whole texts, or, with a scanner, parts of about a quarter of a megabyte that end at its safe
 // cuts.
 std::vector<TextChunk> make_chunks(const std::vector<Text>& texts, const PieceScanner* scanner);
+// One buffer a worker, with room for its share of the ids that texts usually have. The kernel gives
+// memory when it is written.
+std::vector<IdBuffer> make_id_buffers(const std::vector<Text>& texts, unsigned num_threads);
 unsigned useful_threads(const std::vector<Text>& texts, unsigned most);
 // Lays the chunks' ids end to end.
 BatchIds join_chunks(const std::vector<TextChunk>& chunks, std::vector<IdBuffer>& buffers,
@@ -45,7 +48,7 @@ BatchIds encode_in_chunks(const std::vector<Text>& texts, const PieceScanner* sc
   std::vector<decltype(acquire())> work;
   work.reserve(num_threads);
   for (unsigned i = 0; i < num_threads; ++i) work.push_back(acquire());
-  std::vector<IdBuffer> buffers(num_threads);
+  std::vector<IdBuffer> buffers = make_id_buffers(texts, num_threads);
   parallel_for(chunks.size(), num_threads, tick, [&](unsigned worker, std::size_t item) {
     TextChunk& chunk = chunks[item];
     chunk.worker = worker;

@@ -147,8 +147,8 @@ void Pipeline::make_model() {
   model_ = std::move(bpe);
   const auto pre_tokenizer = parse(spec_.pre_tokenizer, "pre_tokenizer");
   const auto pattern = find_known_pattern(pre_tokenizer->root());
-  if (!normalizer_ && pattern && bpe_->dropout() == 0 && BpeModel::is_byte_level(spec_)) {
-    fast_model_ = std::make_unique<const BpeModel>(spec_);
+  if (!normalizer_ && pattern && bpe_->dropout() == 0 && bpe_->byte_model() != nullptr) {
+    fast_model_ = bpe_->byte_model();
     fast_scanner_ = make_piece_scanner(*pattern);
   }
 }

@@ -103,7 +103,7 @@ class Pipeline {
   const Bpe* bpe_ = nullptr;               // model_, where it is one
   const UnigramModel* unigram_ = nullptr;  // so too
   // Byte-level BPE whose pieces a scanner finds: no normaliser, no list of pieces.
-  std::unique_ptr<const BpeModel> fast_model_;
+  const BpeModel* fast_model_ = nullptr;  // bpe_'s
   std::unique_ptr<const PieceScanner> fast_scanner_;
 
   // Made at the first find(); no lock, since a fork could inherit it held.

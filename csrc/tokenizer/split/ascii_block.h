@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "tokenizer/split/known_pattern.h"
 #include "tokenizer/split/word_scanners.h"
@@ -193,6 +194,9 @@ BlockStarts find_starts(const Block& block, Bytes p, unsigned known, const Block
 // after the last certain one are clear.
 template <KnownPattern kPattern>
 Mask block_starts(Bytes p) {
+  std::uint32_t front = 0;
+  std::memcpy(&front, p, 4);
+  if ((front & 0x80808080) != 0) return 1;  // text beyond ASCII should not pay for the block
   const Block block(p);
   Mask foreign = block.non_ascii();
   if constexpr (kPattern == KnownPattern::kDeepSeekV3) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "tokenizer/split/category_tables.h"
+#include "tokenizer/split/gpt2_scanner.h"
 #include "tokenizer/text/utf8.h"
 
 namespace llmcore::tokenizer {
@@ -100,6 +101,10 @@ struct Char {
 
 inline Char read_char(const std::uint8_t* p, const std::uint8_t* end) {
   if (*p < 0x80) return {*p, 1, detail::kAsciiTraits[*p]};
+  if (is_wide(p, end)) {
+    const std::uint32_t code = wide_code(p);
+    return {code, 3, traits_of(code)};
+  }
   std::uint32_t c = 0;
   const unsigned length = decode_utf8(p, end, c);
   if (length == 0) return {kReplacementChar, 1, kIsPunctuation};
