@@ -13,6 +13,7 @@ namespace {
 
 using Merges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
+constexpr std::size_t kAhead = 16;
 constexpr std::uint32_t kRight = 1u << 31;  // on the id of a neighbour: it follows
 
 // A pair waiting to be merged at places[begin, begin + size), or, of size 1, at `begin` itself; its
@@ -192,7 +193,11 @@ class Merging {
     }
     left_.resize(vocabulary_.size());
     right_.resize(vocabulary_.size());
-    for (const std::uint32_t p : merged_) merge_at(p, left, right, id);
+    for (std::size_t i = 0; i < merged_.size(); ++i) {
+      // Places lie anywhere: their memory comes while others are merged.
+      if (i + kAhead < merged_.size()) rows_.prefetch(merged_[i + kAhead]);
+      merge_at(merged_[i], left, right, id);
+    }
     update_pairs(left, right, id);
   }
 

@@ -27,6 +27,7 @@ class SymbolRows {
   std::uint32_t size() const { return static_cast<std::uint32_t>(cells_.size()); }
   // Id of the symbol that begins at p, kBreak, or something else where none begins.
   std::uint32_t operator[](std::uint32_t p) const { return cells_[p]; }
+  void prefetch(std::uint32_t p) const { __builtin_prefetch(&cells_[p], 1); }
   // Where the symbol at p ends: the next symbol or a kBreak.
   std::uint32_t next(std::uint32_t p) const {
     const std::uint32_t after = cells_[p + 1];
