@@ -9,7 +9,6 @@ import pytest
 
 from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers import Tokenizer, WordCounts, counts_for
-from llmcore.tokenizers.algorithms import EXTENDERS, TRAINERS
 
 TEXT = "the cat sat on the mat; the dog's bowl isn't here.\n\n    x = 12 + y  # naïve 日本語\n"
 RNG = random.Random(11)
@@ -172,13 +171,6 @@ def test_nothing_is_read_for_options_that_cannot_be() -> None:
         Tokenizer.train(texts(), vocab_size=3)
 
 
-def test_every_algorithm_has_options_with_a_vocabulary_size() -> None:
-    for trainer in TRAINERS.values():
-        assert trainer.options(vocab_size=400) is not None
-    for extender in EXTENDERS.values():
-        assert extender.options(vocab_size=400).vocab_size == 400
-
-
 @pytest.mark.parametrize(
     ("algorithm", "vocab_size"), [("bpe", 300), ("wordpiece", 300), ("unigram", 150)]
 )
@@ -187,23 +179,6 @@ def test_parts_counted_apart_train_the_same(algorithm: str, vocab_size: int) -> 
     parts = counts_for(algorithm).count(OLD[::2]).merge(counts_for(algorithm).count(OLD[1::2]))
     merged = Tokenizer.train(parts, vocab_size=vocab_size, algorithm=algorithm, num_threads=2)
     assert spec_of(merged) == spec_of(whole)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"algorithm": "unigram", "pattern": "gpt2"}, "must go without another split"),
-        ({"algorithm": "unigram", "min_frequency": 2}, "got 'min_frequency'"),
-        ({"algorithm": "unigram", "normalizer": {"type": "NFC"}}, "must be a name of"),
-        ({"algorithm": "unigram", "normalizer": "nfkx"}, "normalizer must be 'nmt_nfkc'"),
-        ({"algorithm": "wordpiece", "score": "x"}, "score must be one of"),
-        ({"algorithm": "wordpiece", "byte_level": True}, "got 'byte_level'"),
-        ({"sentencepiece": True, "normalizer": "NFC"}, "must be of type SentencePiece"),
-    ],
-)
-def test_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Tokenizer.train(OLD, vocab_size=300, **options)
 
 
 def test_counts_made_another_way_are_refused() -> None:
