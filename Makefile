@@ -1,7 +1,7 @@
-# Verbs: quickstart setup check test test-reference test-cpp test-asan test-gpu fuzz bench bench-gpu docs
-# clean (`make help` lists them).
+# Verbs: quickstart setup check test test-reference test-cpp test-asan test-gpu fuzz fuzz-tokenizers bench
+# bench-tokenizers bench-gpu docs clean (`make help` lists them).
 # Variables: PYTHON=python3.12  SCALE=full|smoke  DATA=path  OUT=dir  LLMCORE_CUDA=AUTO|ON|OFF
-#   PYTEST_ARGS="-k rope"  SECONDS=600 SEED=0 (fuzz)  BENCH_SECONDS=0.5 BENCH_THREADS=2 (bench)
+#   PYTEST_ARGS="-k rope"  SECONDS=600 SEED=0 (both fuzzers)  BENCH_SECONDS=0.5 BENCH_THREADS=2 (bench)
 # Needs only Python >= 3.11 with its headers, a C++20 g++ and make; everything else is installed into .venv.
 
 SHELL := /bin/sh
@@ -150,6 +150,13 @@ fuzz: setup $(TEST_DEPS_STAMP) ## call every op with broken arguments under ASan
 	$(ASAN_BUILD)
 	$(ASAN_RUN) $(PY) -m tests.fuzz.fuzz_ops --seconds $(SECONDS) --seed $(SEED)
 
+.PHONY: fuzz-tokenizers
+fuzz-tokenizers: $(BUILD_DEPS_STAMP) ## coverage-guided fuzzing of the tokenizers' C++ under ASan and UBSan (SECONDS=600 SEED=0)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -G Ninja -S tests/fuzz -B build/fuzz >/dev/null
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build build/fuzz
+	ASAN_OPTIONS=handle_abort=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 build/fuzz/fuzz_tokenizers \
+	  --seconds $(SECONDS) --seed $(SEED) --out build/fuzz/findings
+
 # ---------------------------------------------------------------- numbers
 
 # Every benchmark writes its rows to $(BENCH_OUT)/parts; the summary makes one table and one JSON of
@@ -170,6 +177,10 @@ bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, in C++ and in
 	@for file in $(BENCHMARKS); do echo "== $$file"; \
 	  PYTHONPATH=. $(PY) "$$file" $(BENCH_OPTIONS) --json $(BENCH_OUT)/parts/$$(basename "$$file" .py).json || exit 1; done
 	@$(PY) benchmarks/summary.py $(BENCH_OUT)/parts --out $(BENCH_OUT)
+
+.PHONY: bench-tokenizers
+bench-tokenizers: setup $(TEST_DEPS_STAMP) ## time the tokenizers beside their peers and print the targets table
+	PYTHONPATH=. $(PY) benchmarks/tokenizers/bench_tokenizers.py $(BENCH_OPTIONS) --json $(BENCH_OUT)/tokenizers.json
 
 OP_BENCHMARKS := $(filter benchmarks/ops/%,$(BENCHMARKS))
 .PHONY: bench-gpu

@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("reference", "torch", "native"),
         help="force one backend of llmcore.ops in every test and every process that tests start",
     )
+    parser.addoption(
+        "--differential-megabytes",
+        default="0.5",
+        help="text per vocabulary in the comparison of tokenizers with their own libraries",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

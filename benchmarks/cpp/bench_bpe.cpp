@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "harness.h"
-#include "tokenizer/pipeline/bpe_encoder.h"
+#include "tokenizer/pipeline/pipeline.h"
 #include "tokenizer/train/bpe_trainer.h"
 #include "tokenizer/train/word_counter.h"
 
@@ -58,11 +58,13 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::shared_ptr<const BpeModel> model_of(const TrainedBpe& trained) {
-  const std::vector<std::string_view> tokens(trained.tokens.begin(), trained.tokens.end());
-  std::vector<std::pair<std::string_view, std::string_view>> merges;
-  for (const auto& [left, right] : trained.merges) merges.emplace_back(tokens[left], tokens[right]);
-  return std::make_shared<BpeModel>(tokens, merges, std::vector<AddedToken>{}, false);
+Pipeline tokenizer_of(const TrainedBpe& trained) {
+  TokenizerSpec spec;
+  spec.tokens = trained.tokens;
+  spec.merges = trained.merges;
+  spec.spelling = Spelling::kByteChars;
+  spec.pre_tokenizer = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":true})";
+  return Pipeline(std::move(spec));
 }
 
 void bench_text(Bench& bench, const std::string& text, const std::string& shape) {
@@ -89,10 +91,10 @@ void bench_text(Bench& bench, const std::string& text, const std::string& shape)
     if (!bench.wants("bpe train" + suffix) && !bench.wants("bpe encode" + suffix)) continue;
     const BpeTrainerArgs args{.vocab_size = vocab_size, .min_frequency = 0, .special_tokens = {}};
     const auto train = [&] { return train_bpe(count()->merged(), args, {}); };
-    const BpeEncoder encoder(model_of(train()));
+    const Pipeline tokenizer = tokenizer_of(train());
     bench.measure({case_of("train" + suffix, [&] { train(); })});
     bench.measure(
-        {case_of("encode" + suffix, [&] { encoder.encode_batch({view}, {}, num_threads, {}); })});
+        {case_of("encode" + suffix, [&] { tokenizer.encode_batch({view}, {}, num_threads, {}); })});
   }
 }
 

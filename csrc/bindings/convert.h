@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tokenizer/id_buffer.h"
-#include "tokenizer/text/text.h"
+#include "tokenizer/text/aligned_text.h"
 
 namespace llmcore::bindings {
 

@@ -1,5 +1,6 @@
 """The documentation holds: links resolve, decisions follow one form, the README's Python runs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -86,6 +87,26 @@ def test_the_readme_python_runs(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("heading", ["BPE", "WordPiece", "Unigram", "Chats"])
+def test_the_tokenizer_examples_print_what_the_page_says(heading: str, tmp_path: Path):
+    text = (REPO_ROOT / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert section is not None
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", section[1], re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    if "algorithm must be 'bpe'" in done.stderr:
+        pytest.skip("this build trains BPE alone")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == printed
 
 
 def test_the_readme_keeps_its_promises():

@@ -38,8 +38,11 @@ def test_all_promised_commands_exist():
     assert set(app.commands) == COMMANDS
     assert {path[1] for path in leaves(app) if path[0] == "tokenizer"} == {
         "train",
+        "extend",
         "encode",
         "decode",
+        "convert",
+        "inspect",
     }
 
 

@@ -177,14 +177,6 @@ def test_files_go_both_ways(gpt2: tuple[Tokenizer, Any], tmp_path: Path) -> None
     assert model_of(again) == model_of(theirs)
 
 
-def test_gpt_neox_names_its_normalizer(fixtures_dir: Path) -> None:
-    from llmcore.errors import DataError
-
-    path = fixtures_dir / "tokenizers" / "models" / "tokenizers.gpt_neox.json"
-    with pytest.raises(DataError, match="normalizer must be null, got NFC"):
-        Tokenizer.load(path)
-
-
 @given(text=st.text(st.sampled_from("<a>b |"), max_size=40))
 @settings(max_examples=500, deadline=None)
 def test_added_tokens_are_found_as_theirs(two_kinds: Any, text: str) -> None:

@@ -82,8 +82,17 @@ def public_functions(path: Path) -> Iterator[Function]:
             yield Function(path, "", node)
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             for child in node.body:
-                if isinstance(child, FunctionNode) and not child.name.startswith("_"):
+                is_public = isinstance(child, FunctionNode) and not child.name.startswith("_")
+                if is_public and not _is_overload(child):
                     yield Function(path, node.name, child)
+
+
+def _is_overload(node: ast.AST) -> bool:
+    """A signature for type checkers; what it does is told once, at the function itself."""
+    return any(
+        isinstance(mark, ast.Name) and mark.id == "overload"
+        for mark in getattr(node, "decorator_list", [])
+    )
 
 
 def imported_modules(path: Path) -> Iterator[tuple[int, str]]:

@@ -25,22 +25,22 @@ def tokenizer() -> Tokenizer:
 
 @pytest.mark.parametrize("unit", ["a", " ", "^", "\n", "ab", "日", "日本", "😀", "1", "\x00", "'"])
 def test_steps_double_with_the_text(tokenizer: Tokenizer, unit: str) -> None:
-    once = tokenizer._encoder.count_steps(unit * N)
-    twice = tokenizer._encoder.count_steps(unit * (2 * N))
+    once = tokenizer._pipeline.count_steps(unit * N)
+    twice = tokenizer._pipeline.count_steps(unit * (2 * N))
     assert once >= N / 2
     assert twice <= 2.2 * once
     assert once <= 8 * len((unit * N).encode())
 
 
 def test_unbroken_random_letters(tokenizer: Tokenizer) -> None:
-    once = tokenizer._encoder.count_steps(random_letters(N))
-    twice = tokenizer._encoder.count_steps(random_letters(2 * N))
+    once = tokenizer._pipeline.count_steps(random_letters(N))
+    twice = tokenizer._pipeline.count_steps(random_letters(2 * N))
     assert twice <= 2.2 * once
 
 
 def test_short_pieces_do_bounded_work_per_byte(tokenizer: Tokenizer) -> None:
     text = " ".join(random_letters(64) for _ in range(200))
-    assert tokenizer._encoder.count_steps(text) <= 64 * len(text)
+    assert tokenizer._pipeline.count_steps(text) <= 64 * len(text)
 
 
 @pytest.mark.parametrize("unit", ["a", " ", "x^", "日"])

@@ -111,7 +111,7 @@ def test_empty_batch(tokenizer: Tokenizer) -> None:
 
 def test_batch_refuses_what_is_not_text(tokenizer: Tokenizer) -> None:
     with pytest.raises(DataError, match="must be str or bytes, got int"):
-        tokenizer._encoder.encode_batch(["a", 3], [False] * 3, 2)
+        tokenizer._pipeline.encode_batch(["a", 3], [True] * 3, False, 2)
     with pytest.raises(ConfigError, match="num_threads must be at least 1"):
         tokenizer.encode_batch(["a"], num_threads=0)
 
@@ -160,5 +160,20 @@ def test_many_threads_share_one_tokenizer(tokenizer: Tokenizer) -> None:
 
 
 def test_unknown_algorithm() -> None:
-    with pytest.raises(ConfigError, match="algorithm must be 'bpe', got 'unigram'"):
-        Tokenizer.train(["a"], vocab_size=300, algorithm="unigram")
+    with pytest.raises(ConfigError, match="algorithm must be 'bpe', .*, got 'bytes'"):
+        Tokenizer.train(["a"], vocab_size=300, algorithm="bytes")
+
+
+def test_a_disallowed_token_is_refused_unless_it_is_allowed(tokenizer: Tokenizer) -> None:
+    text = "a<|im_end|>b"
+    with pytest.raises(DataError, match=r"must not spell the special token '<\|im_end\|>'"):
+        tokenizer.encode(text, disallowed_special="all")
+    with pytest.raises(DataError, match="must not spell"):
+        tokenizer.encode_array(text.encode(), disallowed_special={"<|im_end|>"})
+    allowed = tokenizer.encode(text, allowed_special={"<|im_end|>"}, disallowed_special="all")
+    assert allowed == tokenizer.encode(text, allowed_special="all")
+    assert tokenizer.encode(text, disallowed_special={"<|endoftext|>"}) == tokenizer.encode(text)
+    with pytest.raises(ConfigError, match="disallowed_special must name special tokens, got 'x'"):
+        tokenizer.encode(text, disallowed_special={"x"})
+    with pytest.raises(ConfigError, match="disallowed_special must be 'none', 'all' or a set"):
+        tokenizer.encode(text, disallowed_special="some")

@@ -5,74 +5,60 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
-#include "tokenizer/models/merge_table.h"
+#include "tokenizer/formats/spec.h"
+#include "tokenizer/formats/text_index.h"
+#include "tokenizer/models/bpe_merge.h"
 
 namespace llmcore::tokenizer {
 
-// Buffers of one thread for pieces longer than kShortPiece.
-struct MergeScratch {
-  std::vector<std::uint32_t> ids, prev, next, ranks;
-  std::vector<std::uint64_t> heap;
-  std::uint64_t num_steps = 0;  // merge candidates looked at: the work done, for tests
-};
-
-struct AddedToken {
-  std::uint32_t id = 0;
-  std::string content;
-  bool special = true;
-  bool normalized = false;
-};
-
 class BpeModel {
  public:
-  // `tokens[i]` is the text of id i (in the byte alphabet); merges name two texts of it.
-  // Throws DataError on duplicates, on unknown names and on too many entries.
-  BpeModel(const std::vector<std::string_view>& tokens,
-           const std::vector<std::pair<std::string_view, std::string_view>>& merges,
-           std::vector<AddedToken> added, bool ignore_merges);
+  // A vocabulary over bytes (is_byte_level). Throws DataError where two tokens are one text, a
+  // merge names what is no token, or there are too many of either.
+  explicit BpeModel(const TokenizerSpec& spec);
+  BpeModel(const BpeModel&) = delete;
+  BpeModel& operator=(const BpeModel&) = delete;
+  // Whether `spec` can be one of these: its tokens are bytes, and nothing but merges decides.
+  static bool is_byte_level(const TokenizerSpec& spec);
 
   std::size_t size() const { return starts_.size() - 1; }
   std::string_view token_bytes(std::uint32_t id) const {
     return {bytes_.data() + starts_[id], starts_[id + 1] - starts_[id]};
   }
-  const std::string& token_text(std::uint32_t id) const { return texts_[id]; }
-  // Id of a token by its text in the file, or kNoRank.
-  std::uint32_t find_text(std::string_view text) const;
-  const std::vector<std::pair<std::uint32_t, std::uint32_t>>& merges() const { return merges_; }
-  const std::vector<AddedToken>& added_tokens() const { return added_; }
-  bool ignore_merges() const { return ignore_merges_; }
 
   // Writes the ids of one pre-token to `out`, which has room for `size` ids; returns their number.
   // O(n log n) in the size. Throws DataError if a byte has no token.
   std::size_t encode_piece(const std::uint8_t* piece, std::size_t size, std::uint32_t* out,
                            MergeScratch& scratch) const;
+  // The same with BPE-dropout; `ignore_merges` then has no say, as in Hugging Face tokenizers.
+  std::size_t sample_piece(const std::uint8_t* piece, std::size_t size, double dropout,
+                           std::uint32_t* out, DropoutRng& rng, MergeScratch& scratch) const;
 
  private:
-  void add_tokens(const std::vector<std::string_view>& tokens);
-  void add_merges(const std::vector<std::pair<std::string_view, std::string_view>>& merges);
+  struct BytesOf {
+    const BpeModel* model;
+    std::string_view operator()(std::uint32_t id) const { return model->token_bytes(id); }
+    void prefetch(std::uint32_t id) const { __builtin_prefetch(&model->starts_[id]); }
+  };
+
+  void add_tokens(const std::vector<std::string>& texts, bool spelled);
+  void add_byte_ids(const TokenIndex& ids_by_text, bool spelled);
+  void add_merges(const TokenizerSpec& spec, const TokenIndex& ids_by_text);
+  void add_unions();
+  void fill_byte_ranks();
   void load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const;
-  std::size_t merge_short(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
-                          MergeScratch& scratch) const;
-  std::size_t merge_long(const std::uint8_t* piece, std::uint32_t* ids, std::size_t size,
-                         MergeScratch& scratch) const;
 
   std::string bytes_;
   std::vector<std::uint64_t> starts_;
-  std::vector<std::string> texts_;
-  std::unordered_map<std::string_view, std::uint32_t> ids_by_text_;
-  std::unordered_map<std::string_view, std::uint32_t> ids_by_bytes_;  // with ignore_merges
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> merges_;
-  std::vector<std::uint32_t> merged_id_;
+  std::optional<TextIndex<BytesOf>> ids_by_bytes_;  // with ignore_merges
   std::array<std::uint32_t, 256> byte_ids_{};
   std::vector<std::uint32_t> byte_pair_rank_;  // 256 x 256: the first look-up of every piece
-  MergeTable ranks_;
-  std::vector<AddedToken> added_;
+  MergeRules rules_;
   bool ignore_merges_ = false;
   bool complete_alphabet_ = true;
 };

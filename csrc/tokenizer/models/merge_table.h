@@ -22,10 +22,8 @@ class MergeTable {
 
   // A later rank of the same pair replaces the earlier one.
   void insert(std::uint32_t left, std::uint32_t right, std::uint32_t rank) {
-    const std::uint64_t key = key_of(left, right);
-    std::size_t i = home(key);
-    while (slots_[i] != kEmpty && slots_[i] >> 22 != key) i = (i + 1) & (slots_.size() - 1);
-    slots_[i] = key << 22 | rank;
+    if (2 * size_ >= slots_.size()) grow();
+    size_ += put(key_of(left, right) << 22 | rank);
   }
 
   std::uint32_t find(std::uint32_t left, std::uint32_t right) const {
@@ -49,7 +47,25 @@ class MergeTable {
     return static_cast<std::size_t>(key * 0x9E3779B97F4A7C15ull >> shift_);
   }
 
-  std::vector<std::uint64_t> slots_;
+  // True if the pair is new.
+  bool put(std::uint64_t entry) {
+    std::size_t i = home(entry >> 22);
+    while (slots_[i] != kEmpty && (slots_[i] ^ entry) >> 22 != 0) i = (i + 1) & (slots_.size() - 1);
+    const bool is_new = slots_[i] == kEmpty;
+    slots_[i] = entry;
+    return is_new;
+  }
+  void grow() {
+    std::vector<std::uint64_t> old(slots_.size() * 2, kEmpty);
+    old.swap(slots_);
+    --shift_;
+    for (const std::uint64_t entry : old) {
+      if (entry != kEmpty) put(entry);
+    }
+  }
+
+  std::vector<std::uint64_t> slots_ = std::vector<std::uint64_t>(16, kEmpty);
+  std::size_t size_ = 0;
   unsigned shift_ = 60;
 };
 

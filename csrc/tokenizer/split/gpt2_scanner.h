@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -42,12 +43,30 @@ inline CharClass class_of_code_point(std::uint32_t c) {
   return static_cast<CharClass>((bits >> (2 * (c & 3))) & 3);
 }
 
+// Whether a character of three bytes is at p, as nearly all of Chinese, Japanese and Korean are;
+// not of those whose first byte allows ill-formed ones (U+0800 and surrogates).
+inline bool is_wide(const std::uint8_t* p, const std::uint8_t* end) {
+  if (end - p < 4) return false;
+  std::uint32_t word = 0;
+  std::memcpy(&word, p, 4);
+  if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap32(word);
+  return (word & 0xC0C0F0) == 0x8080E0 && p[0] != 0xE0 && p[0] != 0xED;
+}
+
+inline std::uint32_t wide_code(const std::uint8_t* p) {
+  return (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+}
+
 // Class of the character at p; `length` gets its bytes (1 for an ill-formed byte).
 inline CharClass char_class(const std::uint8_t* p, const std::uint8_t* end, unsigned& length) {
   const std::uint8_t cls = detail::kByteClass[*p];
   if (cls != kNonAscii) {
     length = 1;
     return static_cast<CharClass>(cls);
+  }
+  if (is_wide(p, end)) {
+    length = 3;
+    return class_of_code_point(wide_code(p));
   }
   std::uint32_t c = 0;
   length = decode_utf8(p, end, c);

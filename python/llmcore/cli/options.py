@@ -32,6 +32,12 @@ RESUME = click.option(
 )
 QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for another program.")
+NUM_THREADS = click.option(
+    "--num-threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Threads to use.  [default: every processor]",
+)
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 
 

@@ -1,6 +1,5 @@
 """Text to token ids and back. The door to csrc/tokenizer."""
 
-from llmcore.tokenizers.bpe_training import train_bpe
 from llmcore.tokenizers.special_tokens import (
     CHAT_SPECIAL_TOKENS,
     END_OF_TEXT,
@@ -9,16 +8,16 @@ from llmcore.tokenizers.special_tokens import (
 )
 from llmcore.tokenizers.stream_decoder import StreamDecoder
 from llmcore.tokenizers.tokenizer import Tokenizer
-from llmcore.tokenizers.vocabulary import AddedToken, Vocabulary
+from llmcore.tokenizers.training import counts_for
+from llmcore.tokenizers.word_counts import WordCounts
 
 __all__ = [
     "CHAT_SPECIAL_TOKENS",
     "END_OF_TEXT",
     "IM_END",
     "IM_START",
-    "AddedToken",
     "StreamDecoder",
     "Tokenizer",
-    "Vocabulary",
-    "train_bpe",
+    "WordCounts",
+    "counts_for",
 ]

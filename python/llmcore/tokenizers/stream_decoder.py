@@ -1,7 +1,6 @@
 """Decode one token at a time without breaking a character."""
 
-import codecs
-from collections.abc import Callable
+from llmcore import _bindings
 
 
 class StreamDecoder:
@@ -11,20 +10,17 @@ class StreamDecoder:
     well-formed UTF-8 turn into U+FFFD, as there.
     """
 
-    def __init__(self, token_bytes: Callable[[int], bytes]) -> None:
-        self._token_bytes = token_bytes
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    def __init__(self, stream: _bindings.TextStream) -> None:
+        self._stream = stream
 
     def push(self, token_id: int) -> str:
-        """Text that `token_id` completes; empty while a character is unfinished.
+        """Text that is certain after `token_id`; empty while a character is unfinished.
 
         Raises:
             DataError: no such id.
         """
-        return self._decoder.decode(self._token_bytes(token_id))
+        return self._stream.push(token_id)
 
     def finish(self) -> str:
-        """What is left: empty, or U+FFFD for an unfinished character. The decoder starts anew."""
-        rest = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return rest
+        """What is left: often empty, or U+FFFD for an unfinished character. It then starts anew."""
+        return self._stream.finish()
