@@ -254,7 +254,7 @@ class ProcessorReader {
     const std::string list = where + "." + field;
     for (const Json& item : c[field].as_items(list)) {
       std::string at = list + "[";
-      (at += std::to_string(pieces.size())) += "]";
+      (at += std::to_string(pieces.size())) += ']';
       if (pieces.size() == kMaxPieces) {
         throw DataError(at + ": must not be there, as a template has " +
                         std::to_string(kMaxPieces) + " pieces at most");

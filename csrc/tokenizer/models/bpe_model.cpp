@@ -149,7 +149,7 @@ void BpeModel::load_bytes(const std::uint8_t* piece, std::size_t size, std::uint
 
 std::size_t BpeModel::encode_piece(const std::uint8_t* piece, std::size_t size, std::uint32_t* out,
                                    MergeScratch& scratch) const {
-  if (ignore_merges_) {
+  if (ids_by_bytes_) {  // ignore_merges
     const std::uint32_t id = ids_by_bytes_->find({reinterpret_cast<const char*>(piece), size});
     if (id != kNoRank) {
       out[0] = id;

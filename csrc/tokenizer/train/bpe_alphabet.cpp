@@ -45,6 +45,7 @@ std::vector<CharCount> count_chars(const WordTable& words) {
     });
   });
   std::vector<CharCount> chars;
+  chars.reserve(counts.size());
   for (const auto& [code, count] : counts) chars.push_back({code, count});
   std::sort(chars.begin(), chars.end(), [](const CharCount& a, const CharCount& b) {
     return a.count != b.count ? a.count > b.count : a.code < b.code;

@@ -134,6 +134,7 @@ TokenizerSpec extend_bpe(const TokenizerSpec& spec, const WordTable& words,
     }
   };
   std::vector<std::uint32_t> lengths;
+  lengths.reserve(vocabulary.size());
   for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
     lengths.push_back(num_chars(vocabulary[id]));
   }

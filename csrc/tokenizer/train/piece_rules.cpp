@@ -16,8 +16,8 @@ constexpr int kAnyScript = -1;
 
 // Kana count as Han; any script for a mark, which takes that of what it follows.
 int trainer_script(std::uint32_t c) {
-  constexpr Script kHan = *find_script("han"), kInherited = *find_script("inherited");
-  constexpr Script kHiragana = *find_script("hiragana"), kKatakana = *find_script("katakana");
+  constexpr Script kHan = script_named("han"), kInherited = script_named("inherited");
+  constexpr Script kHiragana = script_named("hiragana"), kKatakana = script_named("katakana");
   const Script script = script_of(c);
   if (script == kHiragana || script == kKatakana || c == kLongVowel) return kHan;
   return script == kInherited ? kAnyScript : script;

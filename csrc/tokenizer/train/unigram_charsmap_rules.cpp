@@ -18,7 +18,7 @@ class Form32 {
     normalizer_.clear();
     for (const char32_t c : text) normalizer_.add(c, {});
     std::u32string out;
-    for (const AlignedChar& c : normalizer_.finish()) out += c.c;
+    for (const AlignedChar& c : normalizer_.finish()) out += static_cast<char32_t>(c.c);
     return out;
   }
 

@@ -71,7 +71,9 @@ class ForwardBackward {
         length = piece.length;
         const double rest = piece.score * beta_[i + length];
         sum += rest;
-        sums[id] += static_cast<std::int64_t>(factor * rest + 0.5);
+        // Not negative and far below 2^53.
+        sums[id] +=
+            static_cast<std::int64_t>(factor * rest + 0.5);  // NOLINT(bugprone-incorrect-roundings)
         id = piece.prefix;
       }
       if (length != 1) sum += unknown_ * beta_[i + 1];
@@ -237,7 +239,10 @@ std::vector<std::int64_t> UnigramEm::best_path_counts() const {
 // Source: Bernardo 1976; the asymptotic series about x - 1/2.
 double digamma(double x) {
   double result = 0;
-  for (; x < 7; ++x) result -= 1 / x;
+  while (x < 7) {
+    result -= 1 / x;
+    x += 1;
+  }
   x -= 0.5;
   const double y = 1 / (x * x);
   return result + std::log(x) +

@@ -15,8 +15,8 @@ constexpr std::uint32_t kSpaceMarkChar = 0x2581;
 class PieceRules {
  public:
   PieceRules(const UnigramText& text, const UnigramTrainerArgs& args) : text_(text), args_(args) {
-    constexpr Script kHan = *find_script("han"), kHiragana = *find_script("hiragana");
-    constexpr Script kKatakana = *find_script("katakana"), kCommon = *find_script("common");
+    constexpr Script kHan = script_named("han"), kHiragana = script_named("hiragana");
+    constexpr Script kKatakana = script_named("katakana"), kCommon = script_named("common");
     for (const std::uint32_t c : text.chars) {
       Script script = script_of(c);
       if (script == kNoScript) script = kCommon;
@@ -51,7 +51,7 @@ class PieceRules {
   }
 
   bool allow_scripts(const std::uint32_t* s, std::uint32_t length) const {
-    constexpr int kInherited = *find_script("inherited"), kAny = -1;
+    constexpr int kInherited = script_named("inherited"), kAny = -1;
     int previous = kAny;
     for (std::uint32_t i = 0; i < length; ++i) {
       if (is_space(s[i])) continue;

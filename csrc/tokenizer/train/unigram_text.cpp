@@ -79,6 +79,7 @@ class MetaPieces {
  private:
   static std::vector<ByteTrie::Entry> entries(const std::vector<std::string>& pieces) {
     std::vector<ByteTrie::Entry> all;
+    all.reserve(pieces.size());
     for (const std::string& piece : pieces) all.push_back({piece, 0});
     return all;
   }
