@@ -164,7 +164,8 @@ fuzz-tokenizers: $(BUILD_DEPS_STAMP) ## coverage-guided fuzzing of the tokenizer
 BENCH_OUT ?= runs/bench
 BENCH_SECONDS ?= 0.5
 BENCH_THREADS ?= $(shell nproc)
-BENCHMARKS := $(filter-out benchmarks/support/%,$(sort $(wildcard benchmarks/*/bench_*.py)))
+# The tokenizers have a verb and a table of their own.
+BENCHMARKS := $(filter-out benchmarks/support/% benchmarks/tokenizers/%,$(sort $(wildcard benchmarks/*/bench_*.py)))
 CXX_BENCHMARKS := $(sort $(basename $(notdir $(wildcard benchmarks/cpp/bench_*.cpp))))
 BENCH_OPTIONS = --seconds $(BENCH_SECONDS) --threads $(BENCH_THREADS)
 .PHONY: bench
