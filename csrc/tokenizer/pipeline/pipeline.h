@@ -34,7 +34,7 @@ struct EncodeOptions {
   bool tracks = false;  // also where each id came from
   // Bytes of the text, in order and apart, where a special token is ordinary text, and one that
   // reaches into them too. An empty one lies between two bytes.
-  std::vector<Origin> guarded;
+  std::vector<Origin> guarded = {};
 };
 
 struct Encoded {
