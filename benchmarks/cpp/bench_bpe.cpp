@@ -89,7 +89,8 @@ void bench_text(Bench& bench, const std::string& text, const std::string& shape)
   for (const size_t vocab_size : kVocabSizes) {
     const std::string suffix = " " + std::to_string(vocab_size);
     if (!bench.wants("bpe train" + suffix) && !bench.wants("bpe encode" + suffix)) continue;
-    const BpeTrainerArgs args{.vocab_size = vocab_size, .min_frequency = 0, .special_tokens = {}};
+    BpeTrainerArgs args;
+    args.vocab_size = vocab_size;
     const auto train = [&] { return train_bpe(count()->merged(), args, {}); };
     const Pipeline tokenizer = tokenizer_of(train());
     bench.measure({case_of("train" + suffix, [&] { train(); })});
