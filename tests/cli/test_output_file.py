@@ -1,4 +1,4 @@
-"""Files of ids: whole or not at all, and read back as they were."""
+"""Files of ids are read back as they were."""
 
 import io
 import json
@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmcore.cli.output_file import id_writer, read_ids, replacing
+from llmcore.cli.output_file import id_writer, read_ids
+from llmcore.tokenizers.whole_file import replacing
 
 
 def write(path: Path, *texts: list[list[int]]) -> None:
@@ -19,19 +20,6 @@ def write(path: Path, *texts: list[list[int]]) -> None:
                 writer.add(np.array(part, np.uint32))
             writer.end_text()
         writer.finish()
-
-
-def test_a_file_appears_only_when_all_went_well(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "ids.bin"
-    with pytest.raises(KeyboardInterrupt), replacing(path) as stream:
-        stream.write(b"half")
-        raise KeyboardInterrupt
-    assert list(path.parent.iterdir()) == []
-    with replacing(path) as stream:
-        stream.write(b"whole")
-    with pytest.raises(ValueError), replacing(path) as stream:
-        raise ValueError
-    assert path.read_bytes() == b"whole" and list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["ids.npy", "ids.bin", "ids.NPY"])

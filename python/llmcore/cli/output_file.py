@@ -1,11 +1,7 @@
-"""Files that appear whole or not at all, and the ways to write ids into one."""
+"""The ways to write ids into a file."""
 
-import contextlib
 import itertools
 import json
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +16,6 @@ Stream = Any
 
 _NPY_HEADER_BYTES = 128
 """Of one axis of any length."""
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Stream]:
-    """A new file that takes `path`'s place when all went well; else nothing is left of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as stream:
-        try:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.chmod(stream.name, 0o644)
-            os.replace(stream.name, path)
-        except BaseException:
-            os.unlink(stream.name)
-            raise
 
 
 class TextWriter:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from llmcore.cli import options
-from llmcore.cli.output_file import IdWriter, Stream, id_writer, read_ids, replacing
+from llmcore.cli.output_file import IdWriter, Stream, id_writer, read_ids
 from llmcore.cli.progress import WorkProgress
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def encode(
       llmcore tokenizer encode tok.json -i questions.txt --lines --out questions.jsonl
     """
     from llmcore.tokenizers import Tokenizer
+    from llmcore.tokenizers.whole_file import replacing
 
     loaded = Tokenizer.load(tokenizer_path)
     allowed = "all" if special else "none"

@@ -2,13 +2,13 @@
 
 import mmap
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers.chat_files import with_chat_details
+from llmcore.tokenizers.whole_file import replacing
 
 METADATA_NAME = "llmcore_tokenizer.json"
 """Lies beside `tokenizer.json` in a directory of ours: what that format has no place for."""
@@ -146,19 +146,9 @@ def _map(file: Path) -> mmap.mmap | bytes:
 
 
 def _replace(file: Path, data: bytes) -> None:
-    """Write beside the file, flush to the disk, then rename over it; no file for no data."""
+    """The file whole or as it was; no file for no data."""
     if not data:
         file.unlink(missing_ok=True)
         return
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as temporary:
-        try:
-            temporary.write(data)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-            os.chmod(temporary.name, 0o644)
-            os.replace(temporary.name, file)
-        except BaseException:
-            os.unlink(temporary.name)
-            raise
+    with replacing(file) as stream:
+        stream.write(data)

@@ -1,7 +1,6 @@
 """How often each pre-token stands in a text: what training needs to know of it."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers.components import Component, component_json, pre_tokenizer_json
 from llmcore.tokenizers.sources import TextSource, batches
+from llmcore.tokenizers.whole_file import replacing
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is (0: not known)."""
@@ -96,8 +96,8 @@ class WordCounts:
         """
         file = Path(path)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(file, self._counter.write())
+            with replacing(file) as stream:
+                stream.write(self._counter.write())
         except OSError as error:
             raise DataError(f"counts: cannot write {file}: {error.strerror}") from error
         return file
@@ -162,18 +162,3 @@ def _checked_threads(num_threads: int | None) -> int:
     if not 1 <= threads <= 1024:
         raise ConfigError(f"train: num_threads must be from 1 to 1024, got {threads}")
     return threads
-
-
-def _write_whole(file: Path, data: bytes) -> None:
-    """Write beside the file, flush to the disk, then rename over it."""
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as temporary:
-        try:
-            temporary.write(data)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-            os.replace(temporary.name, file)
-        except BaseException:
-            os.unlink(temporary.name)
-            raise
