@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
@@ -15,6 +16,13 @@ REPO_ROOT = Path(__file__).resolve().parent.parent
 # The hook must stand before the first import of the package: beartype then checks every
 # annotation of every llmcore function that a test calls, shapes included.
 install_import_hook("llmcore", "beartype.beartype")
+
+
+# The same examples in every run: what fails is then the change, not the draw. New ones are looked for
+# with --hypothesis-profile=search.
+hypothesis.settings.register_profile("fixed", derandomize=True)
+hypothesis.settings.register_profile("search", derandomize=False)
+hypothesis.settings.load_profile("fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
