@@ -239,23 +239,26 @@ void UnigramModel::append(ShortMemo::Entry& word, const ShortMemo::Entry& part,
 }
 
 template <UnigramModel::Arithmetic kArithmetic>
-double UnigramModel::encode_part(Text text, const Word& part, double score, Scratch& scratch,
-                                 UnigramWriter& writer, double shift,
-                                 ShortMemo::Entry& whole) const {
+UnigramModel::Reach UnigramModel::encode_part(Text text, const Word& part, double score,
+                                              Scratch& scratch, UnigramWriter& writer, double shift,
+                                              ShortMemo::Entry& whole) const {
+  const auto use_known = [&](const auto& entry) -> Reach {
+    // Unknowns are not in the ids one by one, so their score could not be had from these.
+    const double limit = entry.ids[0] == unknown_.id ? -1 : static_cast<double>(entry.limit());
+    return {use<kArithmetic>(entry, part, score, writer), limit};
+  };
   const std::size_t size = part.end - part.begin;
   if (size <= ShortMemo::kMaxWord) {
     const ShortMemo::Entry& entry = find_or_learn(scratch.short_memo, part, text, scratch);
     if (std::abs(score) < static_cast<double>(entry.limit())) {
       append(whole, entry, shift);
-      return use<kArithmetic>(entry, part, score, writer);
+      return use_known(entry);
     }
   }
   whole.set(-1, 0);
   if (size <= LongMemo::kMaxWord) {
     const LongMemo::Entry& entry = find_or_learn(scratch.long_memo, part, text, scratch);
-    if (std::abs(score) < static_cast<double>(entry.limit())) {
-      return use<kArithmetic>(entry, part, score, writer);
-    }
+    if (std::abs(score) < static_cast<double>(entry.limit())) return use_known(entry);
   }
   score = best_path<kArithmetic>(text.subspan(part.begin, size), score, scratch);
   trace_back(size, scratch);
@@ -263,40 +266,45 @@ double UnigramModel::encode_part(Text text, const Word& part, double score, Scra
     const PathStep& step = scratch.steps[i];
     writer.write({step.id, part.begin + step.begin, part.begin + step.end});
   }
-  return score;
+  return {score, -1};
 }
 
 template <UnigramModel::Arithmetic kArithmetic>
-double UnigramModel::encode_word(Text text, const Word& word, double score, Scratch& scratch,
-                                 UnigramWriter& writer) const {
+UnigramModel::Reach UnigramModel::encode_word(Text text, const Word& word, double score,
+                                              Scratch& scratch, UnigramWriter& writer) const {
   const bool is_short = word.end - word.begin <= ShortMemo::kMaxWord;
   const ShortMemo::Entry* entry = is_short ? scratch.short_memo.find(word.key, word.hash) : nullptr;
   if (entry != nullptr && std::abs(score) < static_cast<double>(entry->limit())) {
-    return use<kArithmetic>(*entry, word, score, writer);
+    const double limit = entry->ids[0] == unknown_.id ? -1 : static_cast<double>(entry->limit());
+    return {use<kArithmetic>(*entry, word, score, writer), limit};
   }
   const bool is_new = is_short && entry == nullptr;
   const double before = score;
+  Reach reach{score};
   ShortMemo::Entry whole;
   whole.set(kMaxLimit, 0);
   Word part{word.begin, word.begin, {}, 0};
   for (; part.end < word.end; part.begin = part.end) {
     part.end = static_cast<std::uint32_t>(part_end(text, part.begin, word.end));
     // A part's limit holds for the score before the part, the word's for that before the word.
-    const double shift = std::abs(score - before) + 1;
-    score = encode_part<kArithmetic>(text, part, score, scratch, writer, shift, whole);
+    const double shift = std::abs(reach.score - before) + 1;
+    reach.extend(
+        encode_part<kArithmetic>(text, part, reach.score, scratch, writer, shift, whole), before);
   }
   if (is_new && scratch.short_memo.find(word.key, word.hash) == nullptr) {
     whole.key = word.key;
     scratch.short_memo.claim(word.key) = whole;
   }
-  return score;
+  return reach;
 }
 
+// `reach` holds the score before the words and any limit that this score has by itself.
 template <UnigramModel::Arithmetic kArithmetic>
-void UnigramModel::encode_words(Text text, Scratch& scratch, UnigramWriter& writer) const {
+UnigramModel::Reach UnigramModel::encode_words(Text text, Reach reach, Scratch& scratch,
+                                               UnigramWriter& writer) const {
   const std::uint8_t* p = text.data();
+  const double before = reach.score;
   std::array<Word, 16> words;
-  double score = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     // The words of a batch are cut before any is looked up, so that their entries are on the way.
     std::size_t count = 0;
@@ -313,10 +321,22 @@ void UnigramModel::encode_words(Text text, Scratch& scratch, UnigramWriter& writ
       begin = end;
     }
     for (std::size_t i = 0; i < count; ++i) {
-      score = encode_word<kArithmetic>(text, words[i], score, scratch, writer);
+      reach.extend(encode_word<kArithmetic>(text, words[i], reach.score, scratch, writer), before);
     }
   }
   writer.finish();
+  return reach;
+}
+
+double UnigramModel::encode_stretch(Text stretch, ModelScratch& scratch, IdBuffer& ids,
+                                    double& score) const {
+  auto& own = static_cast<Scratch&>(scratch);
+  UnigramWriter writer(unknown_, *trie_, lengths_, stretch, ids, nullptr);
+  const Reach reach = sentencepiece_
+                          ? encode_words<Arithmetic::kFloat32>(stretch, {score}, own, writer)
+                          : encode_words<Arithmetic::kFloat64>(stretch, {score}, own, writer);
+  score = reach.score;
+  return reach.limit;
 }
 
 void UnigramModel::encode(Text piece, ModelScratch& scratch, IdBuffer& ids,
@@ -324,9 +344,9 @@ void UnigramModel::encode(Text piece, ModelScratch& scratch, IdBuffer& ids,
   auto& own = static_cast<Scratch&>(scratch);
   UnigramWriter writer(unknown_, *trie_, lengths_, piece, ids, ends);
   if (sentencepiece_) {
-    encode_words<Arithmetic::kFloat32>(piece, own, writer);
+    encode_words<Arithmetic::kFloat32>(piece, {}, own, writer);
   } else {
-    encode_words<Arithmetic::kFloat64>(piece, own, writer);
+    encode_words<Arithmetic::kFloat64>(piece, {}, own, writer);
   }
 }
 

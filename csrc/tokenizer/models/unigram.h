@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -48,6 +49,24 @@ class UnigramModel final : public Model {
               std::vector<std::uint32_t>* ends) const override;
   std::size_t size() const override { return scores_.size(); }
 
+  // The same of a text's next stretch, where no token reaches over its ends: `score` is that of
+  // the path so far, and then of the path with it. The ids are those of any score of a smaller
+  // absolute value than the number returned; it is negative where no such claim can be made, and
+  // where skip() does not know the score.
+  double encode_stretch(Text stretch, ModelScratch& scratch, IdBuffer& ids, double& score) const;
+  // The score after a stretch of these ids.
+  double skip(const std::uint32_t* ids, std::size_t count, double score) const {
+    if (sentencepiece_) {
+      auto sum = static_cast<float>(score);
+      for (std::size_t i = 0; i < count; ++i) {
+        sum = static_cast<float>(sum + scores_[ids[i]]);
+      }
+      return sum;
+    }
+    for (std::size_t i = 0; i < count; ++i) score += scores_[ids[i]];
+    return score;
+  }
+
   // One segmentation drawn with probability proportional to exp(alpha * score); equal seeds, equal
   // draws.
   void sample(Text piece, double alpha, std::uint64_t seed, IdBuffer& ids,
@@ -62,6 +81,19 @@ class UnigramModel final : public Model {
   friend class UnigramLattice;
   struct Scratch;
   struct Word;
+  // The score after some bytes, and below which score before them their ids hold (negative: no
+  // claim).
+  struct Reach {
+    double score = 0, limit = kNoLimit;
+
+    // These bytes and the ones behind them; `start` is the score before these. Rounding moves the
+    // difference of two scores by less than 2: 256 sums below 10^5, off by 0.004 each, twice.
+    void extend(const Reach& next, double start) {
+      limit = std::min(limit, next.limit - std::abs(score - start) - 2);
+      score = next.score;
+    }
+  };
+  static constexpr double kNoLimit = 1e30;
   // How path scores are added. kMargins is float64 that also keeps the best loser of every byte.
   enum class Arithmetic : std::uint8_t { kFloat32, kFloat64, kMargins };
 
@@ -72,13 +104,13 @@ class UnigramModel final : public Model {
   std::size_t word_end(Text text, std::size_t begin) const;
   std::size_t part_end(Text text, std::size_t begin, std::size_t end) const;
   template <Arithmetic kArithmetic>
-  void encode_words(Text text, Scratch& scratch, UnigramWriter& writer) const;
+  Reach encode_words(Text text, Reach reach, Scratch& scratch, UnigramWriter& writer) const;
   template <Arithmetic kArithmetic>
-  double encode_word(Text text, const Word& word, double score, Scratch& scratch,
-                     UnigramWriter& writer) const;
+  Reach encode_word(Text text, const Word& word, double score, Scratch& scratch,
+                    UnigramWriter& writer) const;
   template <Arithmetic kArithmetic>
-  double encode_part(Text text, const Word& part, double score, Scratch& scratch,
-                     UnigramWriter& writer, double shift, ShortMemo::Entry& whole) const;
+  Reach encode_part(Text text, const Word& part, double score, Scratch& scratch,
+                    UnigramWriter& writer, double shift, ShortMemo::Entry& whole) const;
   void append(ShortMemo::Entry& word, const ShortMemo::Entry& part, double shift) const;
   template <typename Memo>
   const typename Memo::Entry& find_or_learn(Memo& memo, const Word& part, Text text,

@@ -51,6 +51,7 @@ class Bert final : public Normalizer {
     flush(pass);
     pass.out.flush();
   }
+  SpaceCut space_cut() const override { return SpaceCut::kKept; }
 
  private:
   struct Pass {

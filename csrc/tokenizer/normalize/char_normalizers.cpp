@@ -53,6 +53,7 @@ class Lowercase final : public Normalizer {
         });
     writer.finish();
   }
+  SpaceCut space_cut() const override { return SpaceCut::kKept; }
 };
 
 // SentencePiece's clean-up of white space and controls ("nmt_*" rules).
@@ -99,6 +100,7 @@ class StripAccents final : public Normalizer {
         });
     writer.finish();
   }
+  SpaceCut space_cut() const override { return SpaceCut::kKept; }
 };
 
 constexpr std::array<char, 512> make_stand_ins() {

@@ -150,4 +150,27 @@ void Charsmap::index_second_characters(std::size_t node, std::size_t& num_steps)
   if (num_steps > kMostSteps) continues_.assign(continues_.size(), ~std::uint64_t{0});
 }
 
+bool Charsmap::goes_on_in_ascii() const {
+  if (units_.empty()) return false;
+  constexpr std::size_t kMostNodes = 1 << 16;
+  std::vector<std::size_t> nodes;
+  bool ends = false;
+  const auto add_children = [&](std::size_t node, unsigned first) {
+    for (unsigned b = first; b < 256; ++b) {
+      std::size_t next = node;
+      if (step(next, static_cast<std::uint8_t>(b), ends)) nodes.push_back(next);
+    }
+  };
+  add_children(root(), 1);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (unsigned b = 1; b < 0x80; ++b) {
+      std::size_t next = nodes[i];
+      if (step(next, static_cast<std::uint8_t>(b), ends)) return true;
+    }
+    add_children(nodes[i], 0x80);
+    if (nodes.size() > kMostNodes) return true;  // larger than any real one, or with a cycle
+  }
+  return false;
+}
+
 }  // namespace llmcore::tokenizer

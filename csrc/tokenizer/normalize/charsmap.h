@@ -39,6 +39,8 @@ class Charsmap {
   bool may_rewrite(std::uint32_t c) const { return c > 0xFFFF || test(rewrites_, c); }
   // Whether a left side may start with ASCII byte `b` and go on in ASCII, or end there.
   bool may_start_in_ascii(std::uint8_t b) const { return ascii_starts_[b]; }
+  // Whether a left side may have an ASCII byte behind its first byte. Walks the trie.
+  bool goes_on_in_ascii() const;
 
  private:
   // A left side is this long at most; it bounds the walk through a trie that has cycles.

@@ -82,6 +82,9 @@ class Replace final : public Normalizer {
     }
     writer.finish();
   }
+  SpaceCut space_cut() const override {
+    return pattern_ == " " ? SpaceCut::kKept : SpaceCut::kNone;
+  }
 
  private:
   // Next match at or after `at`, in linear time (Knuth, Morris & Pratt 1977).

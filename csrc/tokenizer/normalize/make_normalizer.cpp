@@ -1,4 +1,6 @@
 // Components of tokenizer.json by their type.
+#include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +17,8 @@ namespace {
 
 class Sequence final : public Normalizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> stages) : stages_(std::move(stages)) {}
+  Sequence(std::vector<std::unique_ptr<Normalizer>> stages, SpaceCut space_cut)
+      : stages_(std::move(stages)), space_cut_(space_cut) {}
 
   void apply(const AlignedText& from, AlignedText& to) const override {
     if (stages_.empty()) {
@@ -31,21 +34,41 @@ class Sequence final : public Normalizer {
       check_growth(to.size(), from.size());
     }
   }
+  SpaceCut space_cut() const override { return space_cut_; }
 
  private:
   std::vector<std::unique_ptr<Normalizer>> stages_;
+  SpaceCut space_cut_;
 };
+
+bool is_text(const Json& value, std::string_view text) {
+  return value.is_string() && value.string() == text;
+}
+
+// Prepend X, then Replace " " by X: the space is what the word behind it would get by itself.
+bool prepends_spaces(std::span<const Json> stages) {
+  return stages.size() == 2 && is_text(stages[0]["type"], "Prepend") &&
+         is_text(stages[1]["type"], "Replace") && is_text(stages[1]["pattern"]["String"], " ") &&
+         stages[0]["prepend"].is_string() &&
+         is_text(stages[1]["content"], stages[0]["prepend"].string());
+}
 
 std::unique_ptr<Normalizer> make_sequence(const Json& component, const std::string& where) {
   std::vector<std::unique_ptr<Normalizer>> stages;
   const std::string list = where + ".normalizers";
-  for (const Json& item : component["normalizers"].as_items(list)) {
+  const std::span<const Json> items = component["normalizers"].as_items(list);
+  for (const Json& item : items) {
     const std::string name = list + "[" + std::to_string(stages.size()) + "]";
     auto stage = make_normalizer(item, name);
     if (!stage) throw DataError(name + ": must be a normalizer, got null");
     stages.push_back(std::move(stage));
   }
-  return std::make_unique<Sequence>(std::move(stages));
+  const bool keeps = std::ranges::all_of(
+      stages, [](const auto& stage) { return stage->space_cut() == SpaceCut::kKept; });
+  const SpaceCut space_cut = keeps                    ? SpaceCut::kKept
+                             : prepends_spaces(items) ? SpaceCut::kDropped
+                                                      : SpaceCut::kNone;
+  return std::make_unique<Sequence>(std::move(stages), space_cut);
 }
 
 std::unique_ptr<Normalizer> make_bert_normalizer(const Json& component, const std::string& where) {

@@ -97,6 +97,7 @@ class NormalFormNormalizer final : public Normalizer {
     }
     out.flush();
   }
+  SpaceCut space_cut() const override { return SpaceCut::kKept; }
 
  private:
   struct Range {

@@ -22,6 +22,7 @@ struct Pipeline::Random {
 struct Pipeline::Workspace {
   std::unique_ptr<ModelScratch> scratch;
   std::unique_ptr<PieceWorkspace> fast;
+  std::unique_ptr<ChunkEncoder::Workspace> chunks;
   AlignedText text, normalized, part;
   std::vector<AddedSpan> spans, parts;
   std::vector<Piece> pieces;
@@ -57,10 +58,14 @@ Pipeline::Pipeline(TokenizerSpec spec) : spec_(std::move(spec)) {
   add_texts();
   make_components();
   make_model();
+  if (!fast_model_ && (bpe_ == nullptr || bpe_->dropout() == 0)) {
+    chunks_ = ChunkEncoder::make(spec_, {normalizer_.get(), pre_tokenizer_.get(), model_.get()});
+  }
   pool_ = std::make_unique<WorkspacePool<Workspace>>([this] {
     auto work = std::make_unique<Workspace>();
     work->scratch = model_->make_scratch();
     if (fast_model_) work->fast = std::make_unique<PieceWorkspace>();
+    if (chunks_) work->chunks = std::make_unique<ChunkEncoder::Workspace>(*work->scratch);
     return work;
   });
 }
@@ -199,9 +204,15 @@ void Pipeline::encode_text(Text text, const EncodeOptions& options, Workspace& w
   if (fast_model_ && !options.tracks && work.random == nullptr) {
     return encode_fast(text, options, work, out);
   }
+  const bool by_chunks = chunks_ && !options.tracks && work.random == nullptr &&
+                         (normalized_->empty() || may_cut(options));
   work.spans.clear();
   literal_->split(text, options.allowed, work.spans, guard_of(options, 0));
   for (const AddedSpan& span : work.spans) {
+    if (!span.is_added && by_chunks) {
+      chunks_->encode(text.subspan(span.begin, span.end - span.begin), *work.chunks, out.ids);
+      continue;
+    }
     if (!span.is_added) {
       encode_segment(text.subspan(span.begin, span.end - span.begin), span.begin, options, work,
                      out);

@@ -21,6 +21,7 @@
 #include "tokenizer/parallel.h"
 #include "tokenizer/pipeline/added_tokens.h"
 #include "tokenizer/pipeline/batch.h"
+#include "tokenizer/pipeline/chunk_encoder.h"
 #include "tokenizer/pipeline/encode_pieces.h"
 #include "tokenizer/pipeline/workspace_pool.h"
 #include "tokenizer/split/pre_tokenizer.h"
@@ -105,6 +106,7 @@ class Pipeline {
   // Byte-level BPE whose pieces a scanner finds: no normaliser, no list of pieces.
   const BpeModel* fast_model_ = nullptr;  // bpe_'s
   std::unique_ptr<const PieceScanner> fast_scanner_;
+  std::unique_ptr<const ChunkEncoder> chunks_;  // other models, where spaces part a text
 
   // Made at the first find(); no lock, since a fork could inherit it held.
   using IdsByText = std::unordered_map<std::string_view, std::uint32_t>;

@@ -82,6 +82,10 @@ class CharSplitter : public PreTokenizer {
     }
     pieces.swap(result);
   }
+  bool parts_at_spaces() const override {
+    return behavior_ == DelimiterBehavior::kRemoved && is_delimiter_(' ') && is_delimiter_('\t') &&
+           is_delimiter_('\n') && is_delimiter_('\r');
+  }
 
  private:
   DelimiterBehavior behavior_;
@@ -113,6 +117,7 @@ class Whitespace : public PreTokenizer {
     }
     pieces.swap(result);
   }
+  bool parts_at_spaces() const override { return true; }
 
  private:
   int kind_of(std::uint32_t c) const {
@@ -144,6 +149,7 @@ class Bert : public PreTokenizer {
     }
     pieces.swap(result);
   }
+  bool parts_at_spaces() const override { return true; }
 };
 
 class UnicodeScripts : public PreTokenizer {
