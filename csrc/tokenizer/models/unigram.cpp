@@ -15,7 +15,6 @@ namespace {
 
 // sentencepiece subtracts a path score beyond this from all that are still open.
 constexpr double kResetScore = 100000;
-constexpr float kMaxLimit = 1e30F;
 constexpr std::uint32_t kNoStart = 0xFFFFFFFF;
 
 // The best path that ends at a byte: its score and last token.
@@ -28,6 +27,19 @@ unsigned char_length(const std::uint8_t* p, const std::uint8_t* end) {
   std::uint32_t c = 0;
   return std::max(1u, decode_utf8(p, end, c));
 }
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+// Below kResetScore a float32 sum is off by no more than this.
+constexpr double kSumError = 0x1p-8;
+
+// Of all paths that end at a byte, what kMargins asks: the best of those that lose, and the same
+// for sums whose every rounding was in the paths' favour.
+struct Rivals {
+  double loser = kNever;
+  double best_upper = kNever, loser_upper = kNever;
+
+  double upper() const { return std::max(best_upper, loser_upper); }
+};
 
 // Makes the score of byte i zero and keeps the others' distance from it, in float32.
 void reset_scores(PathNode* nodes, std::size_t i, std::size_t frontier) {
@@ -49,7 +61,7 @@ struct UnigramModel::Word {
 
 struct UnigramModel::Scratch final : ModelScratch {
   std::vector<PathNode> nodes;
-  std::vector<double> losers;
+  std::vector<Rivals> rivals;
   std::vector<PathStep> steps;
   ShortMemo short_memo;
   LongMemo long_memo;
@@ -75,7 +87,8 @@ double UnigramModel::best_path(Text word, double score, Scratch& scratch) const 
   const std::size_t n = word.size();
   scratch.nodes.assign(n + 1, {0, kNoStart, 0});
   if constexpr (kArithmetic == Arithmetic::kMargins) {
-    scratch.losers.assign(n + 1, -std::numeric_limits<double>::infinity());
+    scratch.rivals.assign(n + 1, {});
+    scratch.rivals[0].best_upper = score;
   }
   PathNode* nodes = scratch.nodes.data();
   nodes[0].score = score;
@@ -86,9 +99,12 @@ double UnigramModel::best_path(Text word, double score, Scratch& scratch) const 
     PathNode& node = nodes[end];
     const bool wins = node.start == kNoStart || candidate > node.score;
     if constexpr (kArithmetic == Arithmetic::kMargins) {
+      Rivals& rivals = scratch.rivals[end];
+      double upper = scratch.rivals[start].upper() + (candidate - nodes[start].score) + kSumError;
       const double loser = wins ? node.score : candidate;
-      const bool contested = node.start != kNoStart;
-      if (contested && !(loser <= scratch.losers[end])) scratch.losers[end] = loser;
+      if (node.start != kNoStart && !(loser <= rivals.loser)) rivals.loser = loser;
+      if (wins) std::swap(upper, rivals.best_upper);
+      rivals.loser_upper = std::max(rivals.loser_upper, upper);
     }
     if (!wins) return false;
     node = {candidate, static_cast<std::uint32_t>(start), id};
@@ -134,15 +150,22 @@ void UnigramModel::trace_back(std::size_t size, Scratch& scratch) const {
 // rounding errors stay below the smallest lead on that path.
 float UnigramModel::safe_limit(Text word, const Scratch& scratch) const {
   double lead = std::numeric_limits<double>::infinity(), reach = 0;
-  for (const PathStep& step : scratch.steps) {
-    lead = std::min(lead, scratch.nodes[step.end].score - scratch.losers[step.end]);
+  bool leads_always = sentencepiece_;
+  for (std::size_t i = 0, n = scratch.steps.size(); i < n; ++i) {
+    const std::size_t end = scratch.steps[i].end;
+    const Rivals& rivals = scratch.rivals[end];
+    const double best = scratch.nodes[end].score;
+    lead = std::min(lead, best - rivals.loser);
+    leads_always &= best - static_cast<double>(n - i) * kSumError > rivals.loser_upper;
   }
   for (std::size_t i = 0; i <= word.size(); ++i) {
+    const double loser = scratch.rivals[i].loser;
     if (scratch.nodes[i].start != kNoStart) {
       reach = std::max(reach, std::abs(scratch.nodes[i].score));
     }
-    if (std::isfinite(scratch.losers[i])) reach = std::max(reach, std::abs(scratch.losers[i]));
+    if (std::isfinite(loser)) reach = std::max(reach, std::abs(loser));
   }
+  if (leads_always) return static_cast<float>(0.99 * (0.99 * kResetScore - reach));
   // A path has at most one addition per byte, each off by half a unit in the last place: of two
   // paths, size * 2^-23 of the largest sum in float32, size * 2^-52 in float64.
   const double size = static_cast<double>(word.size());
@@ -243,9 +266,7 @@ UnigramModel::Reach UnigramModel::encode_part(Text text, const Word& part, doubl
                                               Scratch& scratch, UnigramWriter& writer, double shift,
                                               ShortMemo::Entry& whole) const {
   const auto use_known = [&](const auto& entry) -> Reach {
-    // Unknowns are not in the ids one by one, so their score could not be had from these.
-    const double limit = entry.ids[0] == unknown_.id ? -1 : static_cast<double>(entry.limit());
-    return {use<kArithmetic>(entry, part, score, writer), limit};
+    return {use<kArithmetic>(entry, part, score, writer), static_cast<double>(entry.limit())};
   };
   const std::size_t size = part.end - part.begin;
   if (size <= ShortMemo::kMaxWord) {
@@ -275,8 +296,7 @@ UnigramModel::Reach UnigramModel::encode_word(Text text, const Word& word, doubl
   const bool is_short = word.end - word.begin <= ShortMemo::kMaxWord;
   const ShortMemo::Entry* entry = is_short ? scratch.short_memo.find(word.key, word.hash) : nullptr;
   if (entry != nullptr && std::abs(score) < static_cast<double>(entry->limit())) {
-    const double limit = entry->ids[0] == unknown_.id ? -1 : static_cast<double>(entry->limit());
-    return {use<kArithmetic>(*entry, word, score, writer), limit};
+    return {use<kArithmetic>(*entry, word, score, writer), static_cast<double>(entry->limit())};
   }
   const bool is_new = is_short && entry == nullptr;
   const double before = score;
@@ -329,14 +349,34 @@ UnigramModel::Reach UnigramModel::encode_words(Text text, Reach reach, Scratch& 
 }
 
 double UnigramModel::encode_stretch(Text stretch, ModelScratch& scratch, IdBuffer& ids,
-                                    double& score) const {
+                                    double& score, std::vector<std::uint32_t>& steps) const {
   auto& own = static_cast<Scratch&>(scratch);
-  UnigramWriter writer(unknown_, *trie_, lengths_, stretch, ids, nullptr);
+  UnigramWriter writer(unknown_, *trie_, lengths_, stretch, ids, nullptr, &steps);
   const Reach reach = sentencepiece_
                           ? encode_words<Arithmetic::kFloat32>(stretch, {score}, own, writer)
                           : encode_words<Arithmetic::kFloat64>(stretch, {score}, own, writer);
   score = reach.score;
   return reach.limit;
+}
+
+std::size_t UnigramModel::replay(const std::uint32_t* steps, std::size_t count, double& score,
+                                 std::uint32_t* ids) const {
+  const auto add = [&](double more) {
+    score = sentencepiece_ ? round<Arithmetic::kFloat32>(score + more) : score + more;
+  };
+  std::size_t num_ids = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t step = steps[i];
+    if (step < kUnscored) [[likely]] {
+      add(scores_[step]);
+      ids[num_ids++] = step;
+    } else if ((step & kUnwritten) != 0) {
+      add(unk_score_);
+    } else {
+      ids[num_ids++] = step ^ kUnscored;
+    }
+  }
+  return num_ids;
 }
 
 void UnigramModel::encode(Text piece, ModelScratch& scratch, IdBuffer& ids,

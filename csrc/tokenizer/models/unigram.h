@@ -50,22 +50,14 @@ class UnigramModel final : public Model {
   std::size_t size() const override { return scores_.size(); }
 
   // The same of a text's next stretch, where no token reaches over its ends: `score` is that of
-  // the path so far, and then of the path with it. The ids are those of any score of a smaller
-  // absolute value than the number returned; it is negative where no such claim can be made, and
-  // where skip() does not know the score.
-  double encode_stretch(Text stretch, ModelScratch& scratch, IdBuffer& ids, double& score) const;
-  // The score after a stretch of these ids.
-  double skip(const std::uint32_t* ids, std::size_t count, double score) const {
-    if (sentencepiece_) {
-      auto sum = static_cast<float>(score);
-      for (std::size_t i = 0; i < count; ++i) {
-        sum = static_cast<float>(sum + scores_[ids[i]]);
-      }
-      return sum;
-    }
-    for (std::size_t i = 0; i < count; ++i) score += scores_[ids[i]];
-    return score;
-  }
+  // the path so far, and then of the path with it. Also appends the steps, for replay(), which are
+  // those of any score of a smaller absolute value than the number returned (negative: of none).
+  double encode_stretch(Text stretch, ModelScratch& scratch, IdBuffer& ids, double& score,
+                        std::vector<std::uint32_t>& steps) const;
+  // Writes the ids of steps, at most `count` and perhaps over the steps themselves; returns their
+  // number. Moves the score as encode_stretch() did.
+  std::size_t replay(const std::uint32_t* steps, std::size_t count, double& score,
+                     std::uint32_t* ids) const;
 
   // One segmentation drawn with probability proportional to exp(alpha * score); equal seeds, equal
   // draws.
@@ -84,7 +76,7 @@ class UnigramModel final : public Model {
   // The score after some bytes, and below which score before them their ids hold (negative: no
   // claim).
   struct Reach {
-    double score = 0, limit = kNoLimit;
+    double score = 0, limit = kMaxLimit;
 
     // These bytes and the ones behind them; `start` is the score before these. Rounding moves the
     // difference of two scores by less than 2: 256 sums below 10^5, off by 0.004 each, twice.
@@ -93,7 +85,7 @@ class UnigramModel final : public Model {
       score = next.score;
     }
   };
-  static constexpr double kNoLimit = 1e30;
+  static constexpr float kMaxLimit = 1e30F;
   // How path scores are added. kMargins is float64 that also keeps the best loser of every byte.
   enum class Arithmetic : std::uint8_t { kFloat32, kFloat64, kMargins };
 

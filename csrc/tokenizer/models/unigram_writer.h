@@ -25,12 +25,22 @@ struct UnknownRules {
   std::array<std::uint32_t, 256> byte_ids{};  // kNoValue: none
 };
 
+// A path as its ids, and what unknowns add: a step with a score whose token is not written, and a
+// token written for steps that came before. Ids are below both flags.
+inline constexpr std::uint32_t kUnwritten = 1u << 31, kUnscored = 1u << 30;
+
 class UnigramWriter {
  public:
   UnigramWriter(const UnknownRules& rules, const ByteTrie& trie,
                 const std::vector<std::uint32_t>& lengths, Text text, IdBuffer& ids,
-                std::vector<std::uint32_t>* ends)
-      : rules_(rules), trie_(trie), lengths_(lengths), text_(text), ids_(ids), ends_(ends) {}
+                std::vector<std::uint32_t>* ends, std::vector<std::uint32_t>* steps = nullptr)
+      : rules_(rules),
+        trie_(trie),
+        lengths_(lengths),
+        text_(text),
+        ids_(ids),
+        ends_(ends),
+        steps_(steps) {}
 
   // The first `count` ids, known tokens that begin at `begin`.
   template <std::size_t kNumIds>
@@ -39,6 +49,7 @@ class UnigramWriter {
     if (run_end_ > 0) finish();
     std::memcpy(ids_.room(kNumIds), ids.data(), sizeof ids);
     ids_.advance(count);
+    if (steps_ != nullptr) steps_->insert(steps_->end(), ids.begin(), ids.begin() + count);
     for (std::size_t i = 0; ends_ != nullptr && i < count; ++i) {
       ends_->push_back(static_cast<std::uint32_t>(begin += lengths_[ids[i]]));
     }
@@ -48,11 +59,13 @@ class UnigramWriter {
     if (step.id != rules_.id) {
       if (run_end_ > 0) finish();
       put(step.id, step.end);
+      if (steps_ != nullptr) steps_->push_back(step.id);
       return;
     }
     if (run_end_ > 0 && !rules_.fuse) finish();
     if (run_end_ == 0) run_begin_ = step.begin;
     run_end_ = step.end;
+    if (steps_ != nullptr) steps_->push_back(step.id | kUnwritten);
   }
 
   // Writes the pending run of unknowns; call it after the last step.
@@ -64,6 +77,10 @@ class UnigramWriter {
     ids_.advance(1);
     if (ends_ != nullptr) ends_->push_back(end);
   }
+  void put_unscored(std::uint32_t id, std::uint32_t end) {
+    put(id, end);
+    if (steps_ != nullptr) steps_->push_back(id | kUnscored);
+  }
 
   const UnknownRules& rules_;
   const ByteTrie& trie_;
@@ -71,6 +88,7 @@ class UnigramWriter {
   Text text_;
   IdBuffer& ids_;
   std::vector<std::uint32_t>* ends_;
+  std::vector<std::uint32_t>* steps_;
   std::uint32_t run_begin_ = 0, run_end_ = 0;  // run_end_ 0: no run
 };
 

@@ -152,13 +152,17 @@ void Charsmap::index_second_characters(std::size_t node, std::size_t& num_steps)
 
 bool Charsmap::goes_on_in_ascii() const {
   if (units_.empty()) return false;
-  constexpr std::size_t kMostNodes = 1 << 16;
+  // Left sides share their ends, so a node is met on many ways. One beyond the units has no child.
+  std::vector<bool> is_met(units_.size() + 256, false);
   std::vector<std::size_t> nodes;
   bool ends = false;
   const auto add_children = [&](std::size_t node, unsigned first) {
     for (unsigned b = first; b < 256; ++b) {
       std::size_t next = node;
-      if (step(next, static_cast<std::uint8_t>(b), ends)) nodes.push_back(next);
+      if (!step(next, static_cast<std::uint8_t>(b), ends)) continue;
+      if (next >= is_met.size() || is_met[next]) continue;
+      is_met[next] = true;
+      nodes.push_back(next);
     }
   };
   add_children(root(), 1);
@@ -168,7 +172,6 @@ bool Charsmap::goes_on_in_ascii() const {
       if (step(next, static_cast<std::uint8_t>(b), ends)) return true;
     }
     add_children(nodes[i], 0x80);
-    if (nodes.size() > kMostNodes) return true;  // larger than any real one, or with a cycle
   }
   return false;
 }

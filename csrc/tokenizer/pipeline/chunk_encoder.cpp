@@ -89,7 +89,7 @@ double ChunkEncoder::encode_parts(Text text, Workspace& work, IdBuffer& ids, dou
                       std::to_string(work.text.size()) + " bytes");
   }
   if (scored_ != nullptr) {
-    return scored_->encode_stretch(work.text.text(), work.scratch, ids, score);
+    return scored_->encode_stretch(work.text.text(), work.scratch, ids, score, work.steps);
   }
   work.pieces.assign(1, {0, static_cast<std::uint32_t>(work.text.size())});
   if (parts_.pre_tokenizer != nullptr) {
@@ -111,16 +111,20 @@ template <bool kScored>
   // The first chunk of a text stands as it is: no space parts it from anything.
   const bool is_first = chunk.data() == text.data();
   const Text bare = drops_space_ && !is_first ? chunk.subspan(1) : chunk;
+  work.steps.clear();
   const double limit = encode_parts(bare, work, ids, score);
+  const std::uint32_t* kept = ids.data() + before;
   std::size_t count = ids.size() - before;
   keeps = keeps && count > 0;
   if constexpr (kScored) {
-    *ids.room(1) = std::bit_cast<std::uint32_t>(static_cast<float>(limit * 0.999));
     keeps = keeps && limit > 0;
-    ++count;
+    work.steps.push_back(std::bit_cast<std::uint32_t>(static_cast<float>(0.999 * limit)));
+    kept = work.steps.data();
+    count = work.steps.size();
   }
-  if (keeps && count <= chunk.size() && chunk.size() <= PieceCache::kMaxPiece) {
-    work.cache.insert(key, chunk.data(), chunk.size(), ids.data() + before, count);
+  if (!keeps || chunk.size() > PieceCache::kMaxPiece) return;
+  if (count <= std::max<std::size_t>(chunk.size(), PieceCache::kRoom)) {
+    work.cache.insert(key, chunk.data(), chunk.size(), kept, count);
   }
 }
 
@@ -161,14 +165,11 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
                  : size <= PieceCache::kMaxPiece ? cache.copy_long(slot, ends[i], size, to)
                                                  : 0;
         if constexpr (kScored) {
-          // The limit comes after the ids.
+          // Steps, and then their limit.
           if (copied > 0) {
-            const auto limit = std::bit_cast<float>(to[--copied]);
-            if (std::abs(score) < static_cast<double>(limit)) {
-              score = scored_->skip(to, copied, score);
-            } else {
-              copied = 0;
-            }
+            const auto limit = std::bit_cast<float>(to[copied - 1]);
+            const bool holds = std::abs(score) < static_cast<double>(limit);
+            copied = holds ? scored_->replay(to, copied - 1, score, to) : 0;
           }
         }
         ids.advance(copied);

@@ -33,6 +33,7 @@ class ChunkEncoder {
     PieceCache cache;
     AlignedText text, normalized;
     std::vector<Piece> pieces;
+    std::vector<std::uint32_t> steps;  // of a Unigram path
     ModelScratch& scratch;
   };
 
