@@ -118,7 +118,7 @@ template <bool kScored>
   keeps = keeps && count > 0;
   if constexpr (kScored) {
     keeps = keeps && limit > 0;
-    work.steps.push_back(std::bit_cast<std::uint32_t>(static_cast<float>(0.999 * limit)));
+    work.steps.push_back(std::bit_cast<std::uint32_t>(static_cast<float>(0.99999 * limit)));
     kept = work.steps.data();
     count = work.steps.size();
   }
