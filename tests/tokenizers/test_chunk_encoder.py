@@ -63,6 +63,7 @@ def piece_model(
 
 def bpe(**changes: Any) -> dict[str, Any]:
     tokens = ["<unk>", MARK, "a", "b", "c", "7", "ab", "abc", MARK + "a", MARK + "ab", MARK + MARK]
+    tokens += [MARK + "aba", "aba"]  # no merge makes these: only a whole word may be one
     merges = ["a b", f"{MARK} a", "ab c", f"{MARK}a b", f"{MARK} {MARK}", f"{MARK} ab"]
     vocab = {token: i for i, token in enumerate(tokens)}
     model = {"type": "BPE", "vocab": vocab, "merges": merges, "unk_token": "<unk>", "fuse_unk": True}
