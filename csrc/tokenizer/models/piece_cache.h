@@ -81,7 +81,7 @@ class PieceCache {
   void insert(const PieceKey& key, const std::uint8_t* p, std::size_t size,
               const std::uint32_t* ids, std::size_t count) {
     if (arena_.size() > kMostArena) forget();
-    if (++num_inserts_ > mask_ / 2 && mask_ + 1 < kMostSlots / 2) grow();
+    if (++num_inserts_ > mask_ && mask_ + 1 < kMostSlots / 2) grow();
     Slot slot;
     slot.key = key;
     slot.count = static_cast<std::uint16_t>(count);
