@@ -31,8 +31,8 @@ bool may_join_at_mark(const TokenizerSpec& spec) {
   for (std::size_t id = 0; id < spec.tokens.size(); ++id) {
     const std::string& token = spec.tokens[id];
     if (token == kMark) {
-      has_mark = types.empty() || types[id] == PieceType::kNormal ||
-                 types[id] == PieceType::kUserDefined;
+      has_mark =
+          types.empty() || types[id] == PieceType::kNormal || types[id] == PieceType::kUserDefined;
     }
     std::size_t at = token.find(kMark, 1);
     for (; at != std::string::npos; at = token.find(kMark, at + 1)) {
@@ -54,16 +54,31 @@ bool writes_mark(const Normalizer* normalizer, std::string_view white) {
   return true;
 }
 
+// Whether white space stays white space: a pre-tokenizer sees what the normaliser leaves of it.
+bool leaves_white(const Normalizer* normalizer) {
+  constexpr std::string_view kWhite = " \t\n\r";
+  if (normalizer == nullptr) return true;
+  AlignedText from, to;
+  for (const char space : kWhite) {
+    from.start(as_text(std::string{'x', space, 'y'}), false);
+    normalizer->apply(from, to);
+    if (to.size() != 3 || kWhite.find(to.view()[1]) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::unique_ptr<const ChunkEncoder> ChunkEncoder::make(const TokenizerSpec& spec,
                                                        const ChunkParts& parts) {
-  const SpaceCut cut = parts.normalizer == nullptr ? SpaceCut::kKept : parts.normalizer->space_cut();
+  const SpaceCut cut =
+      parts.normalizer == nullptr ? SpaceCut::kKept : parts.normalizer->space_cut();
   if (cut == SpaceCut::kNone) return nullptr;
-  const bool parts_text = parts.pre_tokenizer != nullptr
-                              ? cut == SpaceCut::kKept && parts.pre_tokenizer->parts_at_spaces()
-                              : writes_mark(parts.normalizer, " ") && !looks_at_ends(spec) &&
-                                    !may_join_at_mark(spec);
+  const bool parts_text =
+      parts.pre_tokenizer != nullptr
+          ? cut == SpaceCut::kKept && leaves_white(parts.normalizer) &&
+                parts.pre_tokenizer->parts_at_spaces()
+          : writes_mark(parts.normalizer, " ") && !looks_at_ends(spec) && !may_join_at_mark(spec);
   if (!parts_text) return nullptr;
   return std::unique_ptr<const ChunkEncoder>(new ChunkEncoder(parts, cut));
 }
@@ -105,8 +120,8 @@ double ChunkEncoder::encode_parts(Text text, Workspace& work, IdBuffer& ids, dou
 // A chunk that is not in the cache, or whose remembered ids do not hold at this score.
 template <bool kScored>
 [[gnu::noinline]] void ChunkEncoder::encode_new(Text text, Text chunk, bool keeps,
-                                                const PieceKey& key, Workspace& work,
-                                                IdBuffer& ids, double& score) const {
+                                                const PieceKey& key, Workspace& work, IdBuffer& ids,
+                                                double& score) const {
   const std::size_t before = ids.size();
   // The first chunk of a text stands as it is: no space parts it from anything.
   const bool is_first = chunk.data() == text.data();
@@ -153,7 +168,8 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
     for (std::size_t i = 0; i < count; ++i) {
       const auto size = static_cast<std::size_t>(ends[i + 1] - ends[i]);
       // Perhaps a chunk before it in the batch was the same, and new.
-      if (slots[i]->key != keys[i]) [[unlikely]] slots[i] = cache.home(keys[i].hash());
+      if (slots[i]->key != keys[i]) [[unlikely]]
+        slots[i] = cache.home(keys[i].hash());
       const PieceCache::Slot& slot = *slots[i];
       // A space at the front of the text is not one that parts it.
       const bool is_odd = drops_space_ && ends[i] == text.data() && *ends[i] == ' ';
@@ -161,7 +177,7 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
       std::size_t copied = 0;
       if (is_known) [[likely]] {
         std::uint32_t* to = ids.room(size + 2 * PieceCache::kRoom);
-        copied = !keys[i].is_long()             ? cache.copy_short(slot, to)
+        copied = !keys[i].is_long()              ? cache.copy_short(slot, to)
                  : size <= PieceCache::kMaxPiece ? cache.copy_long(slot, ends[i], size, to)
                                                  : 0;
         if constexpr (kScored) {
