@@ -38,6 +38,7 @@ std::vector<Target> file_targets();
 std::vector<Target> component_targets();
 std::vector<Target> text_targets();
 std::vector<Target> chunk_targets();
+std::vector<Target> train_targets();
 
 inline void require(bool holds, const std::string& law) {
   if (!holds) throw Broken(law);

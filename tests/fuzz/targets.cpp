@@ -9,7 +9,7 @@ const std::vector<Target>& targets() {
   static const std::vector<Target> all = [] {
     std::vector<Target> joined;
     for (const auto& part :
-         {file_targets(), component_targets(), text_targets(), chunk_targets()}) {
+         {file_targets(), component_targets(), text_targets(), chunk_targets(), train_targets()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;
