@@ -41,7 +41,12 @@ constexpr std::string_view kAtoms[] = {"\xE2\x96\x81",
                                        "\xEF\xBF\xBD",
                                        "ab",
                                        ",",
-                                       "\xE3\x80\x80"};
+                                       "\xE3\x80\x80",
+                                       "(",
+                                       "#",
+                                       "7",
+                                       "ba",
+                                       "(#"};
 
 // Rules of which a charsmap takes some: what becomes a space, what vanishes, what reaches over one.
 const std::pair<std::u32string, std::u32string> kRules[] = {{U"\u00A0", U" "},

@@ -91,7 +91,7 @@ std::vector<std::string> chunk_seeds() {
   const std::string texts =
       "a b  ab abc\tthe\xE2\x96\x81 a\xCC\x81 \xCC\x81x.\xE6\x97\xA5 \xC2\xA0"
       "b\n a b ab a\x1E a \x1E"
-      "the ab the ab\xE2\x80\x8B \xE3\x80\x80"
+      "(the) ab#7 1.a a,b zz the ab\xE2\x80\x8B \xE3\x80\x80"
       "a\r\n\tab \xF0\x9F\x98\x80 a  ";
   std::vector<std::string> seeds;
   for (unsigned family = 0; family < 8; ++family) {
@@ -147,7 +147,15 @@ const std::vector<std::string> kWords = {"a",
                                          ".",
                                          "1",
                                          "A",
-                                         "\x1E"};
+                                         "\x1E",
+                                         "(",
+                                         "#",
+                                         "(#",
+                                         "7",
+                                         "z",
+                                         "ba",
+                                         "a.b",
+                                         "abab"};
 
 }  // namespace
 
