@@ -26,7 +26,7 @@ from tests.support.tokenizer_files import (
 MARK = "\u2581"
 PARTS = (
     "a", "ab", "ba", "abc", "x", "7", "(", "#", "e\u0301", "\u00e9", "\u0301", "\u200b", "\u3000",
-    "日", "か", "\u3099", " ", " ", "  ", "\n", "\t", "\r\n", MARK, "aXb", "Ab", "abababababababab",
+    "日", "本語", "一", "か", "\u3099", " ", " ", "  ", "\n", "\t", "\r\n", MARK, "aXb", "Ab", "abababababababab",
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=40).map("".join)
 

@@ -28,6 +28,8 @@ class Normalizer {
   // Linear in the text. Ill-formed UTF-8 bytes pass unchanged.
   virtual void apply(const AlignedText& from, AlignedText& to) const = 0;
   virtual SpaceCut space_cut() const { return SpaceCut::kNone; }
+  // Whether it puts spaces around each of U+5000-U+9FFF, whatever is beside it.
+  virtual bool pads_ideographs() const { return false; }
 };
 
 // From a component in the schema of tokenizer.json ({"type": "NFC"}, {"type": "Sequence", ...}).

@@ -159,6 +159,9 @@ std::optional<ChunkScanner> cuts_of_pre_tokenizer(const ChunkParts& parts) {
                         static_cast<std::uint8_t>(pairs[i]));
     }
   }
+  if (parts.normalizer != nullptr && parts.normalizer->pads_ideographs()) {
+    scanner.cut_before_ideographs();
+  }
   return scanner;
 }
 
