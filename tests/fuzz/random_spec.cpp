@@ -48,6 +48,9 @@ constexpr std::string_view kAtoms[] = {"\xE2\x96\x81",
                                        "ba",
                                        "(#"};
 
+// Of tokens with near ties: many paths through few letters.
+constexpr std::string_view kTieAtoms[] = {"a", "b", "ab", "ba"};
+
 // Rules of which a charsmap takes some: what becomes a space, what vanishes, what reaches over one.
 const std::pair<std::u32string, std::u32string> kRules[] = {{U"\u00A0", U" "},
                                                             {U"\u3000", U" "},
@@ -86,6 +89,7 @@ class Draw {
   }
   unsigned byte(std::size_t i) const { return bytes_[i]; }
   bool flag(unsigned i) const { return (bytes_[1 + i / 8] >> (i % 8) & 1) != 0; }
+  bool has_near_ties() const { return byte(3) % 6 == 3; }
   std::size_t below(std::size_t bound) { return random_.below(bound); }
   bool one_in(std::size_t n) { return below(n) == 0; }
   template <typename List>
@@ -120,8 +124,11 @@ std::vector<std::string> draw_pieces(Draw& draw) {
   if (!draw.one_in(8)) add("\xE2\x96\x81");
   for (std::size_t i = 0, n = 4 + draw.below(32); i < n; ++i) {
     std::string piece;
+    if (draw.has_near_ties() && draw.one_in(2) && !pieces.empty()) piece = kAtoms[0];
     for (std::size_t j = 0, size = 1 + draw.below(4); j < size; ++j) {
-      piece += draw.one_in(3) ? kAtoms[0] : draw.pick(kAtoms);
+      piece += draw.has_near_ties() ? kTieAtoms[draw.below(std::size(kTieAtoms))]
+               : draw.one_in(3)     ? kAtoms[0]
+                                    : draw.pick(kAtoms);
     }
     add(std::move(piece));
   }
@@ -140,7 +147,7 @@ float draw_score(Draw& draw, std::size_t rank, std::string_view piece) {
       return static_cast<float>(draw.below(1u << 20)) * -1e-5f;
     case 3:
       return static_cast<float>(num_chars(piece)) *
-             (-1.1f - static_cast<float>(draw.below(3)) * 1e-6f);
+             (-1.1f - static_cast<float>(draw.below(4)) * 1e-4f);
     case 4:
       return -1000.0f - static_cast<float>(draw.below(100'000));
     default:

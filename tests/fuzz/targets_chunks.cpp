@@ -103,7 +103,7 @@ std::vector<std::string> chunk_seeds() {
       seed += static_cast<char>(i);
       for (unsigned j = 0; j < 4; ++j) seed += static_cast<char>(family * 31 + i * 7 + j);
       seed += static_cast<char>(i & 1);
-      seeds.push_back(seed + texts);
+      seeds.push_back(seed + (i % 6 == 3 ? "abab ba bbaab abba aab\x1E" : "") + texts);
     }
   }
   return seeds;
