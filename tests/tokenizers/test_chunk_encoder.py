@@ -122,6 +122,8 @@ TOKENIZERS: dict[str, dict[str, Any] | Callable[[], bytes]] = {
         "normalizer": BERT | {"clean_text": False, "lowercase": False, "strip_accents": False},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
     },
+    "wordpiece, spaces hidden from the words": wordpiece()
+    | {"pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": SPACES},
     "wordpiece, one word": wordpiece() | {"normalizer": {"type": "Lowercase"}},
 }
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcore._bindings import TokenizerSpec, WordCounter
-from llmcore.errors import ConfigError
+from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers import Tokenizer
 from llmcore.tokenizers.wordpiece_training import train_wordpiece
 
@@ -166,3 +166,8 @@ def test_progress_is_told_and_may_stop() -> None:
 def test_bad_arguments(options: dict[str, int | str | Sequence[str]], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         train_wordpiece(counter_of({"ab": 1}), **options)  # type: ignore[arg-type]
+
+
+def test_counts_that_pass_64_bits_are_refused() -> None:
+    with pytest.raises(DataError, match="fewer than 2\\^63 characters"):
+        train_wordpiece(counter_of({"ab": 2**62, "ca": 2**61}), vocab_size=9)
