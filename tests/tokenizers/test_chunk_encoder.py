@@ -1,4 +1,4 @@
-"""Encoding by memory of raw chunks gives the ids of the whole text, as the offsets' path has them."""
+"""Encoding by memory of chunks gives the ids of the whole text, as the offsets' path has them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,8 @@ from tests.support.tokenizer_files import (
 MARK = "\u2581"
 PARTS = (
     "a", "ab", "ba", "abc", "x", "7", "(", "#", "e\u0301", "\u00e9", "\u0301", "\u200b", "\u3000",
-    "日", "本語", "一", "か", "\u3099", " ", " ", "  ", "\n", "\t", "\r\n", MARK, "aXb", "Ab", "abababababababab",
+    "日", "本語", "一", "か", "\u3099", " ", " ", "  ", "\n", "\t", "\r\n", MARK, "aXb", "Ab",
+    "abababababababab",
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=40).map("".join)
 
@@ -66,13 +67,23 @@ def bpe(**changes: Any) -> dict[str, Any]:
     tokens += [MARK + "aba", "aba"]  # no merge makes these: only a whole word may be one
     merges = ["a b", f"{MARK} a", "ab c", f"{MARK}a b", f"{MARK} {MARK}", f"{MARK} ab"]
     vocab = {token: i for i, token in enumerate(tokens)}
-    model = {"type": "BPE", "vocab": vocab, "merges": merges, "unk_token": "<unk>", "fuse_unk": True}
+    model = {
+        "type": "BPE",
+        "vocab": vocab,
+        "merges": merges,
+        "unk_token": "<unk>",
+        "fuse_unk": True,
+    }
     return {"model": model | changes}
 
 
 def wordpiece() -> dict[str, Any]:
     tokens = ["[UNK]", "a", "b", "##a", "##b", "##c", "ab", "##ab", "7", "(", "#", "日", "e", "x"]
-    model = {"type": "WordPiece", "vocab": {t: i for i, t in enumerate(tokens)}, "unk_token": "[UNK]"}
+    model = {
+        "type": "WordPiece",
+        "vocab": {t: i for i, t in enumerate(tokens)},
+        "unk_token": "[UNK]",
+    }
     model |= {"continuing_subword_prefix": "##", "max_input_chars_per_word": 12}
     return {"model": model}
 
@@ -111,7 +122,8 @@ TOKENIZERS: dict[str, dict[str, Any] | Callable[[], bytes]] = {
     "bpe, ends of words": bpe(end_of_word_suffix="c") | {"normalizer": SPACES},
     "bpe, two normalizers": bpe()
     | {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFKC"}, SPACES]}},
-    "bpe by words": bpe() | {"pre_tokenizer": {"type": "Whitespace"}, "normalizer": {"type": "NFD"}},
+    "bpe by words": bpe()
+    | {"pre_tokenizer": {"type": "Whitespace"}, "normalizer": {"type": "NFD"}},
     "wordpiece": wordpiece()
     | {
         "normalizer": BERT | {"lowercase": True, "strip_accents": None},
@@ -129,7 +141,9 @@ TOKENIZERS: dict[str, dict[str, Any] | Callable[[], bytes]] = {
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
-def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+def tokenizer(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Tokenizer:
     path = tmp_path_factory.mktemp("chunks") / "tokenizer"
     source = TOKENIZERS[request.param]
     if isinstance(source, dict):

@@ -123,8 +123,8 @@ std::size_t MergeRules::merge_run(std::uint32_t* ids, std::uint32_t* lens, std::
 }
 
 // A row of one symbol all of whose merges are equally good (the spaces of Llama 2): the leftmost
-// pair merges first, so a stack that takes symbol after symbol does it. 0, and the row as it was, if
-// the row is another or a pair is better or worse than the first.
+// pair merges first, so a stack that takes symbol after symbol does it. 0, and the row as it was,
+// if the row is another or a pair is better or worse than the first.
 std::size_t MergeRules::merge_level_run(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                                         MergeScratch& scratch) const {
   const Token one{ids[0], lens == nullptr ? 0 : lens[0]};

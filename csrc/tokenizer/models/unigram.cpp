@@ -101,8 +101,8 @@ double UnigramModel::best_path(Text word, double score, Scratch& scratch) const 
     const bool wins = node.start == kNoStart || candidate > node.score;
     if constexpr (kArithmetic == Arithmetic::kMargins) {
       Rivals& rivals = scratch.rivals[end];
-      double upper = scratch.rivals[start].upper() + (candidate - nodes[start].score) +
-                     scratch.sum_error;
+      double upper =
+          scratch.rivals[start].upper() + (candidate - nodes[start].score) + scratch.sum_error;
       const double loser = wins ? node.score : candidate;
       if (node.start != kNoStart && !(loser <= rivals.loser)) rivals.loser = loser;
       if (wins) std::swap(upper, rivals.best_upper);
@@ -154,8 +154,7 @@ bool UnigramModel::always_wins(const Scratch& scratch) {
   const std::size_t n = scratch.steps.size();
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t end = scratch.steps[i].end;
-    const double lower =
-        scratch.nodes[end].score - static_cast<double>(n - i) * scratch.sum_error;
+    const double lower = scratch.nodes[end].score - static_cast<double>(n - i) * scratch.sum_error;
     if (lower <= scratch.rivals[end].loser_upper) return false;
   }
   return true;
@@ -182,7 +181,8 @@ float UnigramModel::safe_limit(Text word, Scratch& scratch) const {
   double limit = 0.99 * (lead - own_error) * (sentencepiece_ ? 0x1p23 : 0x1p52) / size;
   // The paths' own numbers of additions say more than that.
   double sum = kMaxSum;
-  while (sentencepiece_ && lead > own_error && sum > kMinSum && limit < std::min(sum, kResetScore)) {
+  while (sentencepiece_ && lead > own_error && sum > kMinSum &&
+         limit < std::min(sum, kResetScore)) {
     if (always_wins(scratch)) limit = sum;
     sum /= 2;
     scratch.sum_error /= 2;
@@ -326,8 +326,8 @@ UnigramModel::Reach UnigramModel::encode_word(Text text, const Word& word, doubl
     part.end = static_cast<std::uint32_t>(part_end(text, part.begin, word.end));
     // A part's limit holds for the score before the part, the word's for that before the word.
     const double shift = std::abs(reach.score - before) + 1;
-    reach.extend(
-        encode_part<kArithmetic>(text, part, reach.score, scratch, writer, shift, whole), before);
+    reach.extend(encode_part<kArithmetic>(text, part, reach.score, scratch, writer, shift, whole),
+                 before);
   }
   if (is_new && scratch.short_memo.find(word.key, word.hash) == nullptr) {
     whole.key = word.key;

@@ -15,8 +15,8 @@ namespace llmcore::tokenizer {
 enum class SpaceCut : std::uint8_t {
   kNone,  // nothing can be said
   kKept,  // what it makes of the first, then what it makes of the second
-  // The same, but whatever text it is given it puts a mark before it, which stands for a space. Of a
-  // second part without a space, all but the mark.
+  // The same, but whatever text it is given it puts a mark before it, which stands for a space. Of
+  // a second part without a space, all but the mark.
   kDropped,    // of one with a space, what it makes of the part behind that if this is 0x20-0x7E
   kCollapsed,  // of one with white space, what it makes of the part as it is
 };

@@ -67,8 +67,8 @@ double ChunkEncoder::encode_parts(Text chunk, bool is_first, Workspace& work, Id
 // A chunk that is not in the cache, or whose remembered ids do not hold at this score.
 template <bool kScored>
 [[gnu::noinline]] void ChunkEncoder::encode_new(Text chunk, bool is_first, bool keeps,
-                                                const PieceKey& key, Workspace& work,
-                                                IdBuffer& ids, double& score) const {
+                                                const PieceKey& key, Workspace& work, IdBuffer& ids,
+                                                double& score) const {
   const std::size_t before = ids.size();
   work.steps.clear();
   const double limit = encode_parts(chunk, is_first, work, ids, score);
@@ -113,7 +113,8 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
     for (std::size_t i = 0; i < count; ++i) {
       const auto size = static_cast<std::size_t>(ends[i + 1] - ends[i]);
       // Perhaps a chunk before it in the batch was the same, and new.
-      if (slots[i]->key != keys[i]) [[unlikely]] slots[i] = cache.home(keys[i].hash());
+      if (slots[i]->key != keys[i]) [[unlikely]]
+        slots[i] = cache.home(keys[i].hash());
       const PieceCache::Slot& slot = *slots[i];
       const bool is_known = slot.key == keys[i];
       std::size_t copied = 0;

@@ -31,9 +31,12 @@ class ChunkScanner {
   std::size_t scan(const std::uint8_t* p, const std::uint8_t* end, const std::uint8_t** ends,
                    std::size_t max) const {
     switch (look_ahead_) {
-      case LookAhead::kSpaces: return scan<LookAhead::kSpaces>(p, end, ends, max);
-      case LookAhead::kIdeographs: return scan<LookAhead::kIdeographs>(p, end, ends, max);
-      case LookAhead::kAscii: break;
+      case LookAhead::kSpaces:
+        return scan<LookAhead::kSpaces>(p, end, ends, max);
+      case LookAhead::kIdeographs:
+        return scan<LookAhead::kIdeographs>(p, end, ends, max);
+      case LookAhead::kAscii:
+        break;
     }
     return scan<LookAhead::kAscii>(p, end, ends, max);
   }
