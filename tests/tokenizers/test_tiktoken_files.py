@@ -2,11 +2,15 @@
 
 import base64
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError, DataError
+from llmcore.tokenizers import Tokenizer
 from tests.support.tokenizer_files import BPE, BYTE_LEVEL, SAMPLES, hf_file, rank_file, read
 
 
@@ -69,3 +73,29 @@ def test_tiktoken_needs_merges_in_the_order_of_ids() -> None:
     spec = read(hf_file(swapped, pre_tokenizer=BYTE_LEVEL))
     with pytest.raises(DataError, match="cannot express (merges whose|token)"):
         _bindings.write_tokenizer(spec, "tiktoken")
+
+
+def test_ranks_find_their_pairs_at_the_first_merge(tmp_path: Path) -> None:
+    """Threads that all come first, and a child forked before any merge, give the same ids."""
+    (tmp_path / "ranks.tiktoken").write_bytes(rank_file((b"in", b"ing", b"ng", b"king", b"zz")))
+
+    def load() -> Tokenizer:
+        return Tokenizer.load(tmp_path / "ranks.tiktoken", pattern="gpt2")
+
+    text = "singing kings zzz, pinging"
+    want = load().encode(text)
+    fresh = load()
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(fresh.encode, [text] * 32)) == [want] * 32
+    assert load().encode_batch([text] * 9, 4)[0].tolist() == want * 9
+    forked = load()
+    if (child := os.fork()) == 0:
+        os._exit(0 if forked.encode(text) == want else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert forked.encode(text) == want
+
+
+def test_a_long_token_that_no_merge_makes_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "ranks.tiktoken").write_bytes(rank_file((b"xy" * 513,)))
+    with pytest.raises(DataError, match="at most 1024 bytes, got 1026"):
+        Tokenizer.load(tmp_path / "ranks.tiktoken", pattern="gpt2")

@@ -65,6 +65,10 @@ TokenBytes::TokenBytes(std::span<const std::string_view> tokens,
     : chain_(make_decoder_chain(decoder, where)), plan_(plan_of(*chain_)) {
   entries_.reserve(tokens.size());
   text_begins_.reserve(tokens.size() + 1);
+  std::size_t total = 0;
+  for (const std::string_view token : tokens) total += token.size();
+  texts_.reserve(total);
+  bytes_.reserve(total + kShortToken);
   TokenReading reading;
   for (std::size_t id = 0; id < tokens.size(); ++id) {
     const std::string_view token = tokens[id];
@@ -91,6 +95,10 @@ void TokenBytes::read_token(std::string_view text, Place place, TokenReading& re
   reading.is_byte = false;
   reading.bytes.clear();
   if (text.empty()) return;
+  if (plan_.join == DecodePlan::Join::kBytes && plan_.rewrites.empty()) {
+    if (!text_to_bytes(text, reading.bytes)) reading.bytes = text;
+    return;
+  }
   std::uint8_t byte = 0;
   if (plan_.sentencepiece != nullptr) {
     const auto kind = plan_.sentencepiece->kind(text, byte);

@@ -16,6 +16,10 @@ namespace {
 constexpr int kMaxDepth = 256;
 constexpr std::size_t kFewMembers = 16;
 constexpr std::size_t kBlock = 4096;
+// Children that may wait without their stack moving: address space, not memory, of the text's size
+// and 48 MB at most.
+constexpr std::size_t kMostReserved = std::size_t{1} << 20;
+constexpr std::uint64_t kHighBits = 0x8080808080808080ull;
 
 struct MemberName {
   const JsonMember* members;
@@ -25,11 +29,11 @@ struct MemberName {
 // Which of the eight bytes of `word`, the first lowest, end a run of plain characters: quotes,
 // backslashes and control characters. Exact up to the first one, which is all that is asked.
 std::uint64_t special_bytes(std::uint64_t word) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101ull, kHigh = 0x8080808080808080ull;
+  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
   const std::uint64_t quote = word ^ kOnes * '"', backslash = word ^ kOnes * '\\';
   const std::uint64_t found = ((quote - kOnes) & ~quote) | ((backslash - kOnes) & ~backslash) |
                               ((word - kOnes * 0x20) & ~word);
-  return found & kHigh;
+  return found & kHighBits;
 }
 
 }  // namespace
@@ -45,6 +49,8 @@ class JsonReader {
       throw DataError(std::string(name_) + ": must be below 4 GiB, got " +
                       std::to_string(text_.size()) + " bytes");
     }
+    open_items_.reserve(std::min(text_.size() / sizeof(Json), kMostReserved));
+    open_members_.reserve(std::min(text_.size() / sizeof(JsonMember), kMostReserved));
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
     skip_space();
     document_.root_ = read_value(0);
@@ -200,17 +206,24 @@ class JsonReader {
     append_utf8(out, code);
   }
 
-  void skip_plain() {
-    std::uint64_t word = 0;
-    while (text_.size() - at_ >= 8) {
-      std::memcpy(&word, text_.data() + at_, 8);
+  // Up to what ends a run of plain characters, or the last bytes of the text; what is returned has
+  // a high bit of some byte set if a character beyond ASCII was passed, or may have been.
+  std::uint64_t skip_plain() {
+    const char* p = text_.data() + at_;
+    const char* const end = text_.data() + text_.size();
+    std::uint64_t word = 0, passed = 0;
+    for (; end - p >= 8; p += 8) {
+      std::memcpy(&word, p, 8);
       const std::uint64_t special = special_bytes(word);
       if (special != 0) {
-        at_ += static_cast<std::size_t>(std::countr_zero(special)) / 8;
-        return;
+        const auto bits = static_cast<unsigned>(std::countr_zero(special)) & ~7u;
+        at_ = static_cast<std::size_t>(p - text_.data()) + bits / 8;
+        return passed | (word & ((std::uint64_t{1} << bits) - 1));
       }
-      at_ += 8;
+      passed |= word;
     }
+    at_ = static_cast<std::size_t>(p - text_.data());
+    return ~std::uint64_t{0};
   }
 
   // A view of the text itself where nothing is escaped.
@@ -219,8 +232,9 @@ class JsonReader {
     const std::size_t begin = at_;
     std::string* out = nullptr;
     std::size_t copied = begin;
+    std::uint64_t passed = 0;
     for (;;) {
-      skip_plain();
+      passed |= skip_plain();
       const char c = peek();
       if (c == '"') break;
       if (static_cast<unsigned char>(c) < 0x20) {
@@ -236,13 +250,15 @@ class JsonReader {
       copied = at_;
     }
     const std::size_t end = at_;
-    const std::string_view raw = text_.substr(begin, end - begin);
-    if (const std::size_t valid = valid_utf8_length(raw); valid != raw.size()) {
-      at_ = begin + valid;
-      fail("a byte that is not UTF-8");
+    const std::string_view raw(text_.data() + begin, end - begin);
+    if ((passed & kHighBits) != 0) {
+      if (const std::size_t valid = valid_utf8_length(raw); valid != raw.size()) {
+        at_ = begin + valid;
+        fail("a byte that is not UTF-8");
+      }
     }
     ++at_;
-    if (out == nullptr) return text_.substr(begin, end - begin);
+    if (out == nullptr) return raw;
     out->append(text_, copied, end - copied);
     return *out;
   }

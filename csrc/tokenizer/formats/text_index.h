@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/models/bpe_memory.h"
+
 namespace llmcore::tokenizer {
 
 // Keyed, so that no file can choose texts that collide. Source: the folded multiply of wyhash.
@@ -23,15 +25,22 @@ class TextHash {
     const char* p = text.data();
     std::size_t left = text.size();
     std::uint64_t h = seed_ ^ left;
-    for (; left > 8; p += 8, left -= 8) h = fold(h ^ load(p, 8), seed_ | 1);
-    return fold(h ^ load(p, left), seed_ ^ 0xA0761D6478BD642Full);
+    for (; left > 8; p += 8, left -= 8) h = fold(h ^ load(p), seed_ | 1);
+    return fold(h ^ load_tail(p, left), seed_ ^ 0xA0761D6478BD642Full);
   }
 
  private:
-  static std::uint64_t load(const char* p, std::size_t size) {
-    std::uint64_t word = 0;
-    if (size > 0) std::memcpy(&word, p, size);
+  template <typename Word = std::uint64_t>
+  static std::uint64_t load(const char* p) {
+    Word word = 0;
+    std::memcpy(&word, p, sizeof word);
     return word;
+  }
+  // Up to eight bytes, which with their number this tells; by loads of fixed sizes that overlap.
+  static std::uint64_t load_tail(const char* p, std::size_t size) {
+    if (size >= 4) return load<std::uint32_t>(p) | load<std::uint32_t>(p + size - 4) << 32;
+    if (size >= 2) return load<std::uint16_t>(p) | load<std::uint16_t>(p + size - 2) << 16;
+    return size == 0 ? 0 : load<std::uint8_t>(p);
   }
   static std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
     __extension__ using Wide = unsigned __int128;
@@ -48,7 +57,9 @@ class TextIndex {
   static constexpr std::uint32_t kAbsent = UINT32_MAX;
 
   TextIndex(std::size_t count, TextOf text_of)
-      : text_of_(text_of), slots_(std::bit_ceil(count * 2 + 2), kEmpty), mask_(slots_.size() - 1) {}
+      : text_of_(text_of),
+        mask_(std::bit_ceil(count * 2 + 2) - 1),
+        slots_(make_huge_array<std::uint64_t>(mask_ + 1, 0xFF)) {}
 
   // kAbsent, or the id that already has the text, which then keeps it.
   std::uint32_t insert(std::string_view text, std::uint32_t id) {
@@ -97,7 +108,7 @@ class TextIndex {
   }
 
  private:
-  static constexpr std::uint64_t kEmpty = UINT64_MAX;
+  static constexpr std::uint64_t kEmpty = UINT64_MAX;  // all bytes 0xFF
   static constexpr std::uint64_t kTag = 0xFFFFFFFF00000000ull;
 
   std::uint32_t insert(std::string_view text, std::uint32_t id, std::uint64_t hash) {
@@ -118,8 +129,8 @@ class TextIndex {
 
   TextHash hash_;
   TextOf text_of_;
-  std::vector<std::uint64_t> slots_;
   std::size_t mask_;
+  HugeArray<std::uint64_t> slots_;
 };
 
 // Over the tokens of a vocabulary; empty ones are left out.

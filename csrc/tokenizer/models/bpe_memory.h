@@ -33,15 +33,15 @@ struct FreeDeleter {
 template <typename T>
 using HugeArray = std::unique_ptr<T[], FreeDeleter>;
 
-// `count` zeroed elements.
+// `count` elements all of whose bytes are `byte`.
 template <typename T>
-HugeArray<T> make_huge_array(std::size_t count) {
+HugeArray<T> make_huge_array(std::size_t count, std::uint8_t byte = 0) {
   const std::size_t align = count * sizeof(T) < kHugePage ? 64 : kHugePage;
   const std::size_t size = (count * sizeof(T) + align - 1) & ~(align - 1);
   void* p = std::aligned_alloc(align, size);
   if (p == nullptr) throw std::bad_alloc();
   advise_huge_pages(p, size);
-  std::memset(p, 0, size);
+  std::memset(p, byte, size);
   return HugeArray<T>(static_cast<T*>(p));
 }
 

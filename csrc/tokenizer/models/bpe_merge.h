@@ -58,6 +58,7 @@ class MergeRules {
   std::uint32_t find(std::uint32_t left, std::uint32_t right) const {
     return table_.find(left, right);
   }
+  void prefetch(std::uint32_t left, std::uint32_t right) const { table_.prefetch(left, right); }
   std::uint32_t merged(std::uint32_t rank) const { return merged_[rank]; }
 
   // Merges ids[0, size) in place and returns how many are left. `lens`, where given, holds the

@@ -1,6 +1,7 @@
 #include "tokenizer/models/bpe_model.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/models/bpe_union.h"
@@ -14,6 +15,11 @@ static_assert(TokenIndex::kAbsent == kNoRank);
 
 std::string quote(std::string_view text) {
   return "\"" + std::string(text.substr(0, 64)) + "\"";
+}
+
+bool is_union(std::string_view text, std::string_view left, std::string_view right) {
+  return !text.empty() && text.size() == left.size() + right.size() && text.starts_with(left) &&
+         text.ends_with(right);
 }
 
 }  // namespace
@@ -31,8 +37,11 @@ BpeModel::BpeModel(const TokenizerSpec& spec)
   }
   add_tokens(spec.tokens, spelled);
   add_byte_ids(ids_by_text, spelled);
-  spec.bpe.by_rank ? add_unions() : add_merges(spec, ids_by_text);
-  fill_byte_ranks();
+  if (!spec.bpe.by_rank) {
+    set_merging(listed_rules(spec, ids_by_text));
+  } else if (may_lack_unions()) {
+    prepare();
+  }
 }
 
 bool BpeModel::is_byte_level(const TokenizerSpec& spec) {
@@ -55,11 +64,14 @@ void BpeModel::add_tokens(const std::vector<std::string>& texts, bool spelled) {
   std::vector<char> is_piece(texts.size());
   starts_.reserve(texts.size() + 1);
   starts_.push_back(0);
+  std::size_t total = 0;
+  for (const std::string& text : texts) total += text.size();
+  bytes_.reserve(total);
   std::string bytes;
   for (std::uint32_t id = 0; id < texts.size(); ++id) {
     const bool is_bytes = spelled && text_to_bytes(texts[id], bytes);
     is_piece[id] = !texts[id].empty() && (is_bytes || !spelled);
-    bytes_ += is_bytes ? bytes : texts[id];
+    bytes_ += is_bytes ? std::string_view(bytes) : std::string_view(texts[id]);
     starts_.push_back(bytes_.size());
   }
   if (!ignore_merges_) return;
@@ -77,63 +89,78 @@ void BpeModel::add_byte_ids(const TokenIndex& ids_by_text, bool spelled) {
   }
 }
 
-void BpeModel::add_merges(const TokenizerSpec& spec, const TokenIndex& ids_by_text) {
+MergeRules BpeModel::listed_rules(const TokenizerSpec& spec, const TokenIndex& ids_by_text) const {
   const std::vector<std::string>& texts = spec.tokens;
   if (spec.merges.size() > kMaxMerges) {
     throw DataError("tokenizer: model.merges must hold at most " + std::to_string(kMaxMerges) +
                     " merges, got " + std::to_string(spec.merges.size()));
   }
-  rules_.reserve(spec.merges.size());
-  // In batches, so that the look-ups of the unions wait for memory together.
-  std::array<std::string, TokenIndex::kBatch> merged;
-  std::array<std::string_view, TokenIndex::kBatch> views;
-  std::array<std::uint32_t, TokenIndex::kBatch> ids{};
-  for (std::size_t begin = 0; begin < spec.merges.size(); begin += merged.size()) {
-    const std::size_t count = std::min(merged.size(), spec.merges.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto [left, right] = spec.merges[begin + i];
-      if (left >= texts.size() || right >= texts.size()) {
-        throw DataError("tokenizer: merge " + std::to_string(begin + i) +
-                        " must name tokens of model.vocab, got id " +
-                        std::to_string(std::max(left, right)));
-      }
-      views[i] = merged[i].assign(texts[left]).append(texts[right]);
+  MergeRules rules;
+  rules.reserve(spec.merges.size());
+  // Where a vocabulary lists its tokens in the order of their merges, the next union is the next
+  // id.
+  std::uint32_t next = 0;
+  std::string merged;
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < spec.merges.size(); ++i) {
+    if (i + kAhead < spec.merges.size()) {
+      rules.prefetch(spec.merges[i + kAhead].first, spec.merges[i + kAhead].second);
     }
-    ids_by_text.find_batch(views.data(), count, ids.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto [left, right] = spec.merges[begin + i];
-      if (ids[i] == TokenIndex::kAbsent) {
-        throw DataError("tokenizer: merge " + std::to_string(begin + i) +
-                        " must name tokens of model.vocab, got " + quote(merged[i]));
-      }
-      rules_.add({left, right, ids[i]});
+    const auto [left, right] = spec.merges[i];
+    if (left >= texts.size() || right >= texts.size()) {
+      throw DataError("tokenizer: merge " + std::to_string(i) +
+                      " must name tokens of model.vocab, got id " +
+                      std::to_string(std::max(left, right)));
     }
+    if (next >= texts.size() || !is_union(texts[next], texts[left], texts[right])) {
+      merged.assign(texts[left]).append(texts[right]);
+      next = ids_by_text.find(merged);
+      if (next == TokenIndex::kAbsent) {
+        throw DataError("tokenizer: merge " + std::to_string(i) +
+                        " must name tokens of model.vocab, got " + quote(merged));
+      }
+    }
+    rules.add({left, right, next++});
   }
+  return rules;
+}
+
+// Whether rules_of_unions may throw: then it has to while the model is made.
+bool BpeModel::may_lack_unions() const {
+  std::size_t longest = 0;
+  for (std::uint32_t id = 0; id < size(); ++id) {
+    longest = std::max(longest, token_bytes(id).size());
+  }
+  return longest > kMaxUnion || bytes_.size() >= kMaxMerges;
 }
 
 // Ranks in place of merges, as in tiktoken.
-void BpeModel::add_unions() {
+MergeRules BpeModel::rules_of_unions() const {
   std::vector<UnionToken> tokens;
   tokens.reserve(size());
   for (std::uint32_t id = 0; id < size(); ++id) {
     const std::string_view bytes = token_bytes(id);
     if (bytes.size() > 1) tokens.push_back({bytes, id});
   }
-  rules_ = union_rules(
+  return union_rules(
       tokens, [&](std::string_view text) { return ids_by_bytes_->find(text); },
       [&](std::string_view text, std::vector<std::uint32_t>& ids) {
         for (const char c : text) ids.push_back(byte_ids_[std::uint8_t(c)]);
       });
 }
 
-void BpeModel::fill_byte_ranks() {
-  byte_pair_rank_.assign(256 * 256, kNoRank);
+void BpeModel::set_merging(MergeRules rules) const {
+  auto made = std::make_unique<Merging>();
+  made->rules = std::move(rules);
+  made->byte_pair_rank.assign(256 * 256, kNoRank);
   for (unsigned a = 0; a < 256; ++a) {
     for (unsigned b = 0; b < 256; ++b) {
       if (byte_ids_[a] == kNoRank || byte_ids_[b] == kNoRank) continue;
-      byte_pair_rank_[a * 256 + b] = rules_.find(byte_ids_[a], byte_ids_[b]);
+      made->byte_pair_rank[a * 256 + b] = made->rules.find(byte_ids_[a], byte_ids_[b]);
     }
   }
+  const Merging* none = nullptr;
+  if (merging_.compare_exchange_strong(none, made.get())) made.release();
 }
 
 void BpeModel::load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const {
@@ -157,6 +184,7 @@ std::size_t BpeModel::encode_piece(const std::uint8_t* piece, std::size_t size, 
     }
   }
   load_bytes(piece, size, out);
+  const Merging& merging = this->merging();
   std::uint32_t few[kFewRanks];
   std::uint32_t* ranks = few;
   if (size > kFewRanks) {
@@ -164,17 +192,17 @@ std::size_t BpeModel::encode_piece(const std::uint8_t* piece, std::size_t size, 
     ranks = scratch.first_ranks.data();
   }
   for (std::size_t i = 0; i + 1 < size; ++i) {
-    ranks[i] = byte_pair_rank_[piece[i] * 256u + piece[i + 1]];
+    ranks[i] = merging.byte_pair_rank[piece[i] * 256u + piece[i + 1]];
   }
   ranks[size - 1] = kNoRank;
-  return rules_.merge(out, nullptr, size, ranks, scratch);
+  return merging.rules.merge(out, nullptr, size, ranks, scratch);
 }
 
 std::size_t BpeModel::sample_piece(const std::uint8_t* piece, std::size_t size, double dropout,
                                    std::uint32_t* out, DropoutRng& rng,
                                    MergeScratch& scratch) const {
   load_bytes(piece, size, out);
-  return rules_.sample(out, nullptr, size, dropout, Dropped::kReturns, rng, scratch);
+  return merging().rules.sample(out, nullptr, size, dropout, Dropped::kReturns, rng, scratch);
 }
 
 }  // namespace llmcore::tokenizer

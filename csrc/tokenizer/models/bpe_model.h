@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,8 +24,12 @@ class BpeModel {
   explicit BpeModel(const TokenizerSpec& spec);
   BpeModel(const BpeModel&) = delete;
   BpeModel& operator=(const BpeModel&) = delete;
+  ~BpeModel() { delete merging_.load(); }
   // Whether `spec` can be one of these: its tokens are bytes, and nothing but merges decides.
   static bool is_byte_level(const TokenizerSpec& spec);
+
+  // Makes now what the first merge would make: before threads that would each make their own.
+  void prepare() const { merging(); }
 
   std::size_t size() const { return starts_.size() - 1; }
   std::string_view token_bytes(std::uint32_t id) const {
@@ -48,17 +53,33 @@ class BpeModel {
 
   void add_tokens(const std::vector<std::string>& texts, bool spelled);
   void add_byte_ids(const TokenIndex& ids_by_text, bool spelled);
-  void add_merges(const TokenizerSpec& spec, const TokenIndex& ids_by_text);
-  void add_unions();
-  void fill_byte_ranks();
+  // What merges a piece that is no token.
+  struct Merging {
+    MergeRules rules;
+    std::vector<std::uint32_t> byte_pair_rank;  // 256 x 256: the first look-up of every piece
+  };
+
+  MergeRules listed_rules(const TokenizerSpec& spec, const TokenIndex& ids_by_text) const;
+  bool may_lack_unions() const;
+  MergeRules rules_of_unions() const;
+  void set_merging(MergeRules rules) const;
+  const Merging& merging() const {
+    const Merging* made = merging_.load(std::memory_order_acquire);
+    if (made == nullptr) [[unlikely]] {
+      set_merging(rules_of_unions());
+      made = merging_.load(std::memory_order_acquire);
+    }
+    return *made;
+  }
   void load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const;
 
   std::string bytes_;
   std::vector<std::uint64_t> starts_;
   std::optional<TextIndex<BytesOf>> ids_by_bytes_;  // with ignore_merges
   std::array<std::uint32_t, 256> byte_ids_{};
-  std::vector<std::uint32_t> byte_pair_rank_;  // 256 x 256: the first look-up of every piece
-  MergeRules rules_;
+  // Of ranks made at the first merge: their pairs take longer to find than all else to load. No
+  // lock, since a fork could inherit it held; two threads may both make it, and one is kept.
+  mutable std::atomic<const Merging*> merging_{nullptr};
   bool ignore_merges_ = false;
   bool complete_alphabet_ = true;
 };

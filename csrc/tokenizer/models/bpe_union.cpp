@@ -8,9 +8,6 @@
 namespace llmcore::tokenizer {
 namespace {
 
-// Looking for the pairs of a token takes time in proportion to the square of its size.
-constexpr std::size_t kMaxSplitToken = 1024;
-
 void add_rule(MergeRules& rules, Merge merge, bool tied) {
   if (rules.size() + 1 >= kMaxMerges) {
     throw DataError("tokenizer: tokens must be made of fewer than " + std::to_string(kMaxMerges) +
@@ -20,10 +17,9 @@ void add_rule(MergeRules& rules, Merge merge, bool tied) {
 }
 
 void add_splits(const UnionToken& token, const FindSymbol& find, bool tied, MergeRules& rules) {
-  if (token.text.size() > kMaxSplitToken) {
+  if (token.text.size() > kMaxUnion) {
     throw DataError("tokenizer: a token that no merge makes must have at most " +
-                    std::to_string(kMaxSplitToken) + " bytes, got " +
-                    std::to_string(token.text.size()));
+                    std::to_string(kMaxUnion) + " bytes, got " + std::to_string(token.text.size()));
   }
   for (std::size_t at = 1; at < token.text.size(); ++at) {
     const std::uint32_t left = find(token.text.substr(0, at));

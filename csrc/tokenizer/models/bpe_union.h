@@ -11,6 +11,10 @@
 
 namespace llmcore::tokenizer {
 
+// Looking for the pairs of a token that no merge makes takes time in proportion to the square of
+// its size: longer ones are refused.
+inline constexpr std::size_t kMaxUnion = 1024;
+
 struct UnionToken {
   std::string_view text;
   std::uint32_t id = 0;

@@ -1,6 +1,6 @@
 #include "tokenizer/models/byte_alphabet.h"
 
-#include "tokenizer/split/gpt2_scanner.h"
+#include "tokenizer/text/utf8.h"
 
 namespace llmcore::tokenizer {
 namespace {
@@ -34,17 +34,23 @@ std::string bytes_to_text(std::string_view bytes) {
 }
 
 bool text_to_bytes(std::string_view text, std::string& bytes) {
-  bytes.clear();
+  bytes.resize(text.size());  // at least as many as there will be
+  char* out = bytes.data();
   const auto* p = reinterpret_cast<const std::uint8_t*>(text.data());
   const std::uint8_t* end = p + text.size();
-  while (p < end) {
+  for (;;) {
+    // ASCII's printable characters stand for themselves; the others of the alphabet have two bytes.
+    for (; p < end && *p - 0x21u < 0x5E; ++p) *out++ = static_cast<char>(*p);
+    if (p == end) {
+      bytes.resize(static_cast<std::size_t>(out - bytes.data()));
+      return true;
+    }
     std::uint32_t c = 0;
     const unsigned length = decode_utf8(p, end, c);
     if (length == 0 || c >= kAlphabetEnd || kCharBytes[c] < 0) return false;
-    bytes += static_cast<char>(kCharBytes[c]);
+    *out++ = static_cast<char>(kCharBytes[c]);
     p += length;
   }
-  return true;
 }
 
 }  // namespace llmcore::tokenizer

@@ -4,7 +4,9 @@
 
 #include <bit>
 #include <cstdint>
-#include <vector>
+#include <utility>
+
+#include "tokenizer/models/bpe_memory.h"
 
 namespace llmcore::tokenizer {
 
@@ -16,13 +18,14 @@ class MergeTable {
  public:
   void reserve(std::size_t num_merges) {
     const std::size_t capacity = std::bit_ceil(num_merges * 2 + 16);
-    slots_.assign(capacity, kEmpty);
+    slots_ = make_slots(capacity);
+    mask_ = capacity - 1;
     shift_ = 64 - static_cast<unsigned>(std::countr_zero(capacity));
   }
 
   // A later rank of the same pair replaces the earlier one.
   void insert(std::uint32_t left, std::uint32_t right, std::uint32_t rank) {
-    if (2 * size_ >= slots_.size()) grow();
+    if (2 * size_ > mask_) grow();
     size_ += put(key_of(left, right) << 22 | rank);
   }
 
@@ -33,8 +36,13 @@ class MergeTable {
       const std::uint64_t slot = slots_[i];
       if (slot >> 22 == key) return static_cast<std::uint32_t>(slot & kMaxMerges);
       if (slot == kEmpty) return kNoRank;
-      i = (i + 1) & (slots_.size() - 1);
+      i = (i + 1) & mask_;
     }
+  }
+
+  // Fetches what find() will read.
+  void prefetch(std::uint32_t left, std::uint32_t right) const {
+    __builtin_prefetch(&slots_[home(key_of(left, right))]);
   }
 
  private:
@@ -50,21 +58,27 @@ class MergeTable {
   // True if the pair is new.
   bool put(std::uint64_t entry) {
     std::size_t i = home(entry >> 22);
-    while (slots_[i] != kEmpty && (slots_[i] ^ entry) >> 22 != 0) i = (i + 1) & (slots_.size() - 1);
+    while (slots_[i] != kEmpty && (slots_[i] ^ entry) >> 22 != 0) i = (i + 1) & mask_;
     const bool is_new = slots_[i] == kEmpty;
     slots_[i] = entry;
     return is_new;
   }
   void grow() {
-    std::vector<std::uint64_t> old(slots_.size() * 2, kEmpty);
-    old.swap(slots_);
+    const HugeArray<std::uint64_t> old = std::exchange(slots_, make_slots(2 * (mask_ + 1)));
+    const std::size_t num_old = mask_ + 1;
+    mask_ = 2 * num_old - 1;
     --shift_;
-    for (const std::uint64_t entry : old) {
-      if (entry != kEmpty) put(entry);
+    for (std::size_t i = 0; i < num_old; ++i) {
+      if (old[i] != kEmpty) put(old[i]);
     }
   }
+  static HugeArray<std::uint64_t> make_slots(std::size_t count) {
+    static_assert(kEmpty == ~0ull);
+    return make_huge_array<std::uint64_t>(count, 0xFF);
+  }
 
-  std::vector<std::uint64_t> slots_ = std::vector<std::uint64_t>(16, kEmpty);
+  HugeArray<std::uint64_t> slots_ = make_slots(16);
+  std::size_t mask_ = 15;
   std::size_t size_ = 0;
   unsigned shift_ = 60;
 };

@@ -1,6 +1,7 @@
 #include "tokenizer/normalize/charsmap.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/text/utf8.h"
@@ -152,26 +153,27 @@ void Charsmap::index_second_characters(std::size_t node, std::size_t& num_steps)
 
 bool Charsmap::goes_on_in_ascii() const {
   if (units_.empty()) return false;
-  // Left sides share their ends, so a node is met on many ways. One beyond the units has no child.
-  std::vector<bool> is_met(units_.size() + 256, false);
-  std::vector<std::size_t> nodes;
-  bool ends = false;
-  const auto add_children = [&](std::size_t node, unsigned first) {
-    for (unsigned b = first; b < 256; ++b) {
-      std::size_t next = node;
-      if (!step(next, static_cast<std::uint8_t>(b), ends)) continue;
+  // A unit holds the byte that leads to it, which tells the only node that it can be a child of:
+  // each node's children in a list, so that the walk tries no byte in vain.
+  constexpr std::uint32_t kNone = UINT32_MAX;
+  std::vector<std::uint32_t> first_child(units_.size() + 256, kNone), sibling(units_.size());
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const std::uint32_t byte = units_[i] & 0xFF;
+    if (byte == 0 || units_[i] >> 31 != 0) continue;
+    sibling[i] = std::exchange(first_child[i ^ byte], static_cast<std::uint32_t>(i));
+  }
+  // Left sides share their ends, so a node is met on many ways.
+  std::vector<bool> is_met(first_child.size(), false);
+  std::vector<std::size_t> nodes = {root()};
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i] >= first_child.size()) continue;
+    for (std::uint32_t child = first_child[nodes[i]]; child != kNone; child = sibling[child]) {
+      if (i > 0 && (units_[child] & 0xFF) < 0x80) return true;
+      const std::size_t next = child ^ offset_of(units_[child]);
       if (next >= is_met.size() || is_met[next]) continue;
       is_met[next] = true;
       nodes.push_back(next);
     }
-  };
-  add_children(root(), 1);
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    for (unsigned b = 1; b < 0x80; ++b) {
-      std::size_t next = nodes[i];
-      if (step(next, static_cast<std::uint8_t>(b), ends)) return true;
-    }
-    add_children(nodes[i], 0x80);
   }
   return false;
 }

@@ -35,19 +35,19 @@ std::vector<PieceType> piece_types(const TokenizerSpec& spec) {
   return types;
 }
 
-std::vector<std::string> hidden_texts(const TokenizerSpec& spec) {
+std::vector<HiddenText> hidden_texts(const TokenizerSpec& spec) {
   const JsonDocument extra(spec.extra, "extra");
   const Json& hidden = extra.root()["sentencepiece"]["hidden"];
-  std::vector<std::string> texts(spec.tokens.size());
+  std::vector<HiddenText> texts;
   if (!hidden.is_object()) return texts;
   for (const JsonMember& member : hidden.members()) {
-    std::size_t id = texts.size();
+    std::size_t id = spec.tokens.size();
     std::from_chars(member.name.data(), member.name.data() + member.name.size(), id);
-    if (id >= texts.size()) {
+    if (id >= spec.tokens.size()) {
       throw DataError("extra: hidden: must name ids of the vocabulary, got " +
                       json_quote(member.name.substr(0, 64)));
     }
-    texts[id] = member.value.as_string("extra: hidden");
+    texts.push_back({id, std::string(member.value.as_string("extra: hidden"))});
   }
   return texts;
 }

@@ -11,8 +11,12 @@ namespace llmcore::tokenizer {
 
 // By id; empty where the spec does not say. Throws DataError for an id that has no token.
 std::vector<PieceType> piece_types(const TokenizerSpec& spec);
-// The texts that the spec keeps out of `tokens` so that no text gives them, by id; else empty.
-std::vector<std::string> hidden_texts(const TokenizerSpec& spec);
+// The texts that the spec keeps out of `tokens` so that no text gives them.
+struct HiddenText {
+  std::size_t id = 0;
+  std::string text;
+};
+std::vector<HiddenText> hidden_texts(const TokenizerSpec& spec);
 // SentencePiece's own decoder for the spec, as a component.
 std::string sentencepiece_decoder(const TokenizerSpec& spec);
 

@@ -85,10 +85,11 @@ void Pipeline::add_texts() {
     }
     size = std::max<std::size_t>(size, token.id + std::size_t{1});
   }
-  texts_.assign(size, {});
+  texts_.assign(spec_.tokens.begin(), spec_.tokens.end());
+  texts_.resize(size);
   hidden_ = hidden_texts(spec_);
-  for (std::size_t id = 0; id < spec_.tokens.size(); ++id) {
-    texts_[id] = spec_.tokens[id].empty() ? hidden_[id] : spec_.tokens[id];
+  for (const HiddenText& hidden : hidden_) {
+    if (spec_.tokens[hidden.id].empty()) texts_[hidden.id] = hidden.text;
   }
   for (const AddedTokenSpec& token : spec_.added) texts_[token.id] = token.content;
 }
@@ -437,6 +438,7 @@ BatchIds Pipeline::encode_batch(const std::vector<Text>& texts, const EncodeOpti
                                 unsigned num_threads, const Tick& tick) const {
   check_allowed(options);
   const bool cuts = fast_model_ && may_cut(options) && !options.add_special_tokens;
+  if (fast_model_ && num_threads > 1 && !texts.empty()) fast_model_->prepare();
   return encode_in_chunks(
       texts, cuts ? fast_scanner_.get() : nullptr, num_threads, tick,
       [&] { return pool_->acquire(); },

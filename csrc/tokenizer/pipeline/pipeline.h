@@ -23,6 +23,7 @@
 #include "tokenizer/pipeline/batch.h"
 #include "tokenizer/pipeline/chunk_encoder.h"
 #include "tokenizer/pipeline/encode_pieces.h"
+#include "tokenizer/pipeline/piece_types.h"
 #include "tokenizer/pipeline/workspace_pool.h"
 #include "tokenizer/split/pre_tokenizer.h"
 
@@ -93,7 +94,7 @@ class Pipeline {
   void finish(Text text, const EncodeOptions& options, Encoded& out) const;
 
   TokenizerSpec spec_;
-  std::vector<std::string> hidden_;      // texts of ids that the model does not look for
+  std::vector<HiddenText> hidden_;       // texts of ids that the model does not look for
   std::vector<std::string_view> texts_;  // by id
   bool is_sentencepiece_ = false;
   std::unique_ptr<AddedTokens> literal_;     // found in the text as it is
