@@ -99,9 +99,12 @@ def extend_spec(
 def counting_components(spec: _bindings.TokenizerSpec) -> tuple[str, str]:
     """Normaliser and pre-tokenizer under which text is counted to extend `spec`.
 
-    SentencePiece's models see whole sentences; they are trained on words.
+    SentencePiece's models see whole sentences; they are trained on words. Those of a Unigram that
+    has its spaces behind words are found in whole sentences later.
     """
-    if '"type":"SentencePiece"' in spec.normalizer and spec.pre_tokenizer == "null":
+    is_suffix = spec.kind == "unigram" and '"treat_whitespace_as_suffix":true' in spec.normalizer
+    is_sentencepiece = '"type":"SentencePiece"' in spec.normalizer
+    if is_sentencepiece and spec.pre_tokenizer == "null" and not is_suffix:
         return spec.normalizer, SENTENCEPIECE_RUNS_SPLIT
     return spec.normalizer, spec.pre_tokenizer
 
