@@ -132,7 +132,8 @@ def extended_by_definition(
         if len(piece) > 1 and max(found) > new[piece]:
             del new[piece]
     chars = {c for word in words for c in word} - old.keys()
-    lost = sorted(chars - new.keys(), key=lambda c: (-sum(w.count(c) * n for w, n in words.items()), c))  # fmt: skip
+    seen = {c: sum(word.count(c) * n for word, n in words.items()) for c in chars}
+    lost = sorted(chars - new.keys(), key=lambda c: (-seen[c], c))
     least = min([0.0, *old.values(), *new.values()])
     new |= {c: least + 0.0001 * i for i, c in enumerate(lost)}
     best = sorted(new, key=lambda p: (p not in chars, -new[p]))[:size]
@@ -153,7 +154,8 @@ def test_extending_follows_its_definition(seed: int, steps: int) -> None:
     old = {p: s for p, s in pieces_of(spec).items() if s < 0}
     new_words = words("abcdé" if seed % 2 else "abc", 30)
     size = len(spec.to_dict()["tokens"]) + 9
-    more = extend(spec, new_words, vocab_size=size, character_coverage=1.0, num_sub_iterations=steps)  # fmt: skip
+    options = {"character_coverage": 1.0, "num_sub_iterations": steps}
+    more = extend(spec, new_words, vocab_size=size, **options)
     before, after = spec.to_dict(), more.to_dict()
     kept = len(before["tokens"])
     assert after["tokens"][:kept] == before["tokens"]
@@ -215,6 +217,7 @@ def test_spaces_must_be_marked_to_extend() -> None:
     with pytest.raises(ConfigError, match="must mark spaces with U.2581, got one that leaves them"):
         extend(train(words_of(TEXT)), {"a b": 1}, vocab_size=70)
 
+
 # --- both -------------------------------------------------------------------------------------
 
 RNG = random.Random(11)
@@ -272,9 +275,7 @@ def test_an_old_text_without_new_tokens_keeps_its_ids(algorithm: str) -> None:
 
 @pytest.mark.parametrize("num_threads", [1, 2])
 @pytest.mark.parametrize("algorithm", BOTH)
-def test_parts_and_threads_change_no_byte(
-    algorithm: str, num_threads: int, tmp_path: Path
-) -> None:
+def test_parts_and_threads_change_no_byte(algorithm: str, num_threads: int, tmp_path: Path) -> None:
     old = trained(algorithm)
     size = old.vocab_size + 50
     whole = old.extend(NEW, vocab_size=size, num_threads=1).save(tmp_path / "a.json")

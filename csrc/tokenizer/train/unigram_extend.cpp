@@ -70,8 +70,9 @@ OldVocabulary read_old(const TokenizerSpec& spec) {
     }
     const double score = spec.scores[id];
     if (score < kLeastScore || score > kMostScore) {
-      throw ConfigError("extend: scores of Unigram must be log-probabilities, from -300 to 50, got " +
-                        std::to_string(score) + " for token " + std::to_string(id));
+      throw ConfigError(
+          "extend: scores of Unigram must be log-probabilities, from -300 to 50, got " +
+          std::to_string(score) + " for token " + std::to_string(id));
     }
     old.ids.push_back(static_cast<std::uint32_t>(id));
     old.least = std::min(old.least, score);
@@ -155,7 +156,8 @@ std::vector<NewPiece> choose(const UnigramText& text, const UnigramPieces& piece
     NewPiece piece{text.spell(pieces.begins[i], p.length), static_cast<float>(p.score)};
     least = std::min(least, piece.score);
     const bool is_required = lost.erase(piece.text) != 0;
-    if (!old.texts.contains(piece.text)) (is_required ? chosen : others).push_back(std::move(piece));
+    if (!old.texts.contains(piece.text))
+      (is_required ? chosen : others).push_back(std::move(piece));
   }
   float more = 0;
   for (const std::string& c : required) {

@@ -133,8 +133,7 @@ void prune_unreachable(UnigramPieces& pieces, double unknown_score) {
   OtherPath other(pieces, unknown_score);
   for (std::uint32_t i = 0; i < flags.size(); ++i) {
     double score = 0;
-    flags[i] =
-        pieces.is_old(i) || other.find(i, score).empty() || score <= pieces.pieces[i].score;
+    flags[i] = pieces.is_old(i) || other.find(i, score).empty() || score <= pieces.pieces[i].score;
   }
   pieces.keep(flags);
 }

@@ -29,7 +29,8 @@ void check_unigram_args(const UnigramTrainerArgs& args, const char* op, float le
   check_range<std::size_t>(op, "max_sentencepiece_length", args.max_sentencepiece_length, 1, 512);
   // Ids fit the encoder's trie.
   check_range<std::size_t>(op, "vocab_size", args.vocab_size, 1, 0xFFFFFE);
-  check_range<std::size_t>(op, "seed_sentencepiece_size", args.seed_sentencepiece_size, 1, 1u << 28);
+  check_range<std::size_t>(op, "seed_sentencepiece_size", args.seed_sentencepiece_size, 1,
+                           1u << 28);
 }
 
 void settle_pieces(const UnigramText& text, UnigramPieces& pieces, std::size_t size,

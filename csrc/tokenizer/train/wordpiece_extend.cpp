@@ -132,9 +132,8 @@ class Extender {
     const TokenizerSpec spec = spec_so_far();
     const auto model = make_wordpiece(spec);
     const auto scratch = model->make_scratch();
-    const bool has_unknown =
-        std::find(spec.tokens.begin(), spec.tokens.end(), spec.wordpiece.unk_token) !=
-        spec.tokens.end();
+    const bool has_unknown = std::find(spec.tokens.begin(), spec.tokens.end(),
+                                       spec.wordpiece.unk_token) != spec.tokens.end();
     std::vector<std::uint32_t> lengths;
     for (std::uint32_t id = 0; id < tokens_.size(); ++id) {
       lengths.push_back(static_cast<std::uint32_t>(num_chars(tokens_.inner_text(id))));
@@ -177,7 +176,7 @@ class Extender {
   const TokenizerSpec& spec_;
   const WordTable& table_;
   const WordPieceTrainerArgs& args_;
-  std::size_t first_;  // new id
+  std::size_t first_;            // new id
   std::vector<bool> forbidden_;  // by old id
   WordPieceVocabulary tokens_;
   WordPieceWords words_;
