@@ -1,4 +1,4 @@
-"""`Tokenizer.extend` of WordPiece and Unigram: definition, old ids, threads, held-out text, files."""
+"""`Tokenizer.extend` of WordPiece and Unigram: definition, old ids, threads, new text, files."""
 
 import json
 import math
