@@ -60,8 +60,8 @@ TokenizerSpec train_unigram(const WordTable& words, const UnigramTrainerArgs& ar
 // (To divide the new ones by the old pieces' share of the text, which that model alone asks for,
 // makes weights that sum to far more than one where the share is small: short pieces then win.)
 // Of `args` vocab_size, character_coverage, seed_sentencepiece_size, shrinking_factor,
-// num_sub_iterations, max_sentencepiece_length, the split_by_... of scripts, numbers and digits,
-// treat_whitespace_as_suffix and num_threads count.
+// num_sub_iterations, max_sentencepiece_length, split_by_unicode_script, split_by_number,
+// split_digits and num_threads count; where spaces may stand is as in the old vocabulary.
 TokenizerSpec extend_unigram(const TokenizerSpec& spec, const WordTable& words,
                              const UnigramTrainerArgs& args, const UnigramTick& tick);
 
