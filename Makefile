@@ -35,6 +35,7 @@ TIDY_SOURCES := $(filter csrc/core/%.cpp csrc/cpu/%.cpp csrc/tokenizer/%.cpp csr
 
 VENV_STAMP := $(VENV)/.stamp-venv
 TORCH_STAMP := $(VENV)/.stamp-torch
+CMAKE_STAMP := $(VENV)/.stamp-cmake
 BUILD_DEPS_STAMP := $(VENV)/.stamp-build-deps
 INSTALL_STAMP := $(VENV)/.stamp-install-$(LLMCORE_CUDA)
 TEST_DEPS_STAMP := $(VENV)/.stamp-test-deps
@@ -73,6 +74,11 @@ $(TORCH_STAMP): $(VENV_STAMP)
 $(BUILD_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
 	@$(call requirements,build-system/requires) > $(VENV)/build-requires.txt
 	$(PIP) install --quiet -r $(VENV)/build-requires.txt cmake ninja
+	@touch $@
+
+# All that C++ without Torch and Python needs.
+$(CMAKE_STAMP): $(VENV_STAMP)
+	$(PIP) install --quiet cmake ninja
 	@touch $@
 
 # One install for all verbs; Torch is already there, so no build isolation and no second download.
@@ -156,7 +162,7 @@ fuzz: setup $(TEST_DEPS_STAMP) ## call every op with broken arguments under ASan
 	$(ASAN_RUN) $(PY) -m tests.fuzz.fuzz_ops --seconds $(SECONDS) --seed $(SEED)
 
 .PHONY: fuzz-tokenizers
-fuzz-tokenizers: $(BUILD_DEPS_STAMP) ## coverage-guided fuzzing of the tokenizers' C++ under ASan and UBSan (SECONDS=600 SEED=0)
+fuzz-tokenizers: $(CMAKE_STAMP) ## coverage-guided fuzzing of the tokenizers' C++ under ASan and UBSan (SECONDS=600 SEED=0)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -G Ninja -S tests/fuzz -B build/fuzz >/dev/null
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake --build build/fuzz
 	ASAN_OPTIONS=handle_abort=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 build/fuzz/fuzz_tokenizers \

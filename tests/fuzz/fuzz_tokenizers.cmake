@@ -1,8 +1,9 @@
 # The fuzzer's programs, for this folder's own project and for tests/csrc.
 set(fuzz_dir ${CMAKE_CURRENT_LIST_DIR})
 add_library(llmcore_fuzz_targets OBJECT
-  ${fuzz_dir}/targets.cpp ${fuzz_dir}/targets_components.cpp ${fuzz_dir}/targets_files.cpp
-  ${fuzz_dir}/targets_texts.cpp ${fuzz_dir}/../csrc/small_tokenizers.cpp)
+  ${fuzz_dir}/targets.cpp ${fuzz_dir}/targets_chunks.cpp ${fuzz_dir}/targets_components.cpp
+  ${fuzz_dir}/targets_files.cpp ${fuzz_dir}/targets_texts.cpp ${fuzz_dir}/targets_train.cpp
+  ${fuzz_dir}/random_spec.cpp ${fuzz_dir}/../csrc/small_tokenizers.cpp)
 target_include_directories(llmcore_fuzz_targets PUBLIC ${fuzz_dir} ${fuzz_dir}/../csrc)
 target_link_libraries(llmcore_fuzz_targets PUBLIC llmcore_tokenizer llmcore_options)
 

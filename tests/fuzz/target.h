@@ -37,6 +37,8 @@ const Target& target_named(std::string_view name);
 std::vector<Target> file_targets();
 std::vector<Target> component_targets();
 std::vector<Target> text_targets();
+std::vector<Target> chunk_targets();
+std::vector<Target> train_targets();
 
 inline void require(bool holds, const std::string& law) {
   if (!holds) throw Broken(law);

@@ -8,7 +8,8 @@ namespace llmcore::fuzz {
 const std::vector<Target>& targets() {
   static const std::vector<Target> all = [] {
     std::vector<Target> joined;
-    for (const auto& part : {file_targets(), component_targets(), text_targets()}) {
+    for (const auto& part :
+         {file_targets(), component_targets(), text_targets(), chunk_targets(), train_targets()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmcore.tokenizers import Tokenizer
+from tests.support.tokenizer_files import BPE_TYPE, NORMAL, PIECES, piece_file, proto
 
 pytestmark = pytest.mark.parity
 
@@ -55,3 +56,23 @@ def test_scores(fixtures_dir: Path) -> None:
     path = fixtures_dir / "tokenizers" / "models" / "sentencepiece.llama2.model"
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
     check(Tokenizer.load(path), theirs.encode, 3)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_tokens_of_one_character(seed: int, tmp_path: Path) -> None:
+    """Any lengths, most of them equally good, as Llama 2's spaces are."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    rng = random.Random(seed)
+    levels = rng.choice([[-1.0], [-1.0], [-1.0, -2.0]])
+    lengths = [1, 2, *sorted(rng.sample(range(3, 20), rng.randrange(2, 12)))]
+    texts = [char * length for char in "a\u2581" for length in lengths]
+    scores = [(text, rng.choice(levels), NORMAL) for text in texts]
+    model = piece_file(BPE_TYPE, [*PIECES[:3], *scores], normalizer=proto(3, 0) + proto(4, 0))
+    path = tmp_path / "runs.model"
+    path.write_bytes(model)
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=model)
+    ours = Tokenizer.load(path)
+    for _ in range(30):
+        char, other = rng.sample("a b", 2)
+        text = char * rng.randrange(100, 900) + other * rng.choice([0, 0, 1, 300])
+        assert ours.encode(text) == theirs.encode(text), (seed, text[:4], len(text))

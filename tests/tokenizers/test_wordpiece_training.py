@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcore._bindings import TokenizerSpec, WordCounter
-from llmcore.errors import ConfigError
+from llmcore.errors import ConfigError, DataError
 from llmcore.tokenizers import Tokenizer, WordCounts
 from llmcore.tokenizers.wordpiece_training import (
     WordPieceExtension,
@@ -305,3 +305,11 @@ def test_extensions_that_cannot_be(options: dict[str, Any], message: str) -> Non
     spec = train_wordpiece(counter_of({"ab": 1}), vocab_size=4, special_tokens=["[UNK]"])
     with pytest.raises(ConfigError, match=message):
         extend(spec, {"bé": 3}, **({"vocab_size": 9} | options))
+
+
+def test_counts_that_pass_64_bits_are_refused() -> None:
+    with pytest.raises(DataError, match="fewer than 2\\^63 characters"):
+        train_wordpiece(counter_of({"ab": 2**62, "ca": 2**61}), vocab_size=9)
+    spec = train_wordpiece(counter_of({"ab": 1}), vocab_size=9)
+    with pytest.raises(DataError, match="extend: the text must hold fewer than 2\\^63 characters"):
+        extend(spec, {"ab": 2**62, "ca": 2**61}, vocab_size=20)

@@ -41,6 +41,30 @@ SpaceCounts count_spaces(std::string_view text) {
   return counts;
 }
 
+bool goes_on(char c) {
+  return (static_cast<std::uint8_t>(c) & 0xC0) == 0x80;
+}
+
+// `count` characters behind `at`, at most `end`.
+std::uint32_t forward(std::string_view source, std::uint32_t at, std::uint32_t count,
+                      std::uint32_t end) {
+  for (; count > 0 && at < end; --count) {
+    for (++at; at < end && !source.empty() && goes_on(source[at]);) ++at;
+  }
+  return at;
+}
+
+// `count` characters before `at`, at least `begin`; `at` itself where the text has not so many.
+std::uint32_t backward(std::string_view source, std::uint32_t at, std::uint32_t count,
+                       std::uint32_t begin) {
+  std::uint32_t to = at;
+  for (; count > 0; --count) {
+    if (to == 0) return at;
+    for (--to; to > 0 && !source.empty() && goes_on(source[to]);) --to;
+  }
+  return std::max(to, begin);
+}
+
 // Takes white space out of the spans. One space before the first token is taken for the one that
 // the pre-tokenizer added, which has no place in the text.
 void trim_spans(TokenRun& run, bool add_prefix_space, const TokenTexts& texts) {
@@ -48,13 +72,8 @@ void trim_spans(TokenRun& run, bool add_prefix_space, const TokenTexts& texts) {
     TokenSpan& span = run.spans[i];
     const SpaceCounts spaces = count_spaces(texts(run.ids[i]));
     const bool was_added = (i == 0 || span.begin == 0) && add_prefix_space && spaces.leading == 1;
-    if (spaces.leading > 0 && !was_added) {
-      span.begin = static_cast<std::uint32_t>(
-          std::min<std::uint64_t>(std::uint64_t{span.begin} + spaces.leading, span.end));
-    }
-    if (spaces.trailing > 0 && span.end >= spaces.trailing) {
-      span.end = std::max(span.end - spaces.trailing, span.begin);
-    }
+    if (!was_added) span.begin = forward(run.source, span.begin, spaces.leading, span.end);
+    span.end = backward(run.source, span.end, spaces.trailing, span.begin);
   }
 }
 
@@ -74,6 +93,7 @@ void append(TokenRun& to, const TokenRun& from) {
   to.is_special.insert(to.is_special.end(), from.is_special.begin(), from.is_special.end());
   to.spans.insert(to.spans.end(), from.spans.begin(), from.spans.end());
   to.has_spans = to.has_spans || from.has_spans;
+  if (to.source.empty()) to.source = from.source;
 }
 
 bool have_spans(const std::vector<TokenRun>& runs) {

@@ -26,9 +26,10 @@ struct TokenRun {
   std::vector<std::uint8_t> is_special;  // put in by the post-processor
   std::vector<TokenSpan> spans;
   bool has_spans = false;
+  std::string_view source = {};  // whose bytes the spans count; empty: they count characters
 };
 
-// Text of an id as the vocabulary spells it; asked for where spans are trimmed.
+// Text that an id stands for; asked for where spans are trimmed.
 using TokenTexts = std::function<std::string_view(std::uint32_t)>;
 
 class PostProcessor {

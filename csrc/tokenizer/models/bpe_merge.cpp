@@ -94,6 +94,7 @@ std::size_t MergeRules::merge(std::uint32_t* ids, std::uint32_t* lens, std::size
   if (size < 2) return size;
   if (size > kShortPiece) {
     if (const std::size_t count = merge_run(ids, lens, size, scratch)) return count;
+    if (const std::size_t count = merge_level_run(ids, lens, size, scratch)) return count;
   }
   if (ties_.empty()) {
     if (size <= kShortPiece) return merge_few(ids, lens, size, first_ranks, scratch);

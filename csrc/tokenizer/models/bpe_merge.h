@@ -84,6 +84,8 @@ class MergeRules {
                             MergeScratch& scratch) const;
   std::size_t merge_run(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                         MergeScratch& scratch) const;
+  std::size_t merge_level_run(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
+                              MergeScratch& scratch) const;
   std::size_t merge_few(std::uint32_t* ids, std::uint32_t* lens, std::size_t size,
                         const std::uint32_t* first_ranks, MergeScratch& scratch) const;
   template <std::size_t kLanes>

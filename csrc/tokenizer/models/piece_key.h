@@ -17,8 +17,11 @@ struct PieceKey {
   bool operator==(const PieceKey& o) const { return ((low ^ o.low) | (high ^ o.high)) == 0; }
   bool is_long() const { return high >> 56 == 0xFF; }
   std::uint64_t hash() const {
-    std::uint64_t h = (low ^ (high * 0x9E3779B97F4A7C15ull)) * 0xD6E8FEB86659FD93ull;
-    return h ^ (h >> 32);
+    // Both halves of the product, since its low half alone hardly knows the last bytes of `low`.
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = static_cast<Wide>(low ^ 0x9E3779B97F4A7C15ull) *
+                         static_cast<Wide>(high ^ 0xD6E8FEB86659FD93ull);
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
   }
 };
 

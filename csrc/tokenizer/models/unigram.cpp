@@ -29,8 +29,8 @@ unsigned char_length(const std::uint8_t* p, const std::uint8_t* end) {
 }
 
 constexpr double kNever = -std::numeric_limits<double>::infinity();
-// Below kResetScore a float32 sum is off by no more than this.
-constexpr double kSumError = 0x1p-8;
+// Float32 sums up to 2^17 are off by half a unit, 2^-8; up to 2^16 by half of that, and so on.
+constexpr double kMaxSum = 0x1p17, kMaxSumError = 0x1p-8, kMinSum = 0x1p10;
 
 // Of all paths that end at a byte, what kMargins asks: the best of those that lose, and the same
 // for sums whose every rounding was in the paths' favour.
@@ -62,6 +62,7 @@ struct UnigramModel::Word {
 struct UnigramModel::Scratch final : ModelScratch {
   std::vector<PathNode> nodes;
   std::vector<Rivals> rivals;
+  double sum_error = 0;  // of one addition, for the rivals' upper bounds
   std::vector<PathStep> steps;
   ShortMemo short_memo;
   LongMemo long_memo;
@@ -100,7 +101,8 @@ double UnigramModel::best_path(Text word, double score, Scratch& scratch) const 
     const bool wins = node.start == kNoStart || candidate > node.score;
     if constexpr (kArithmetic == Arithmetic::kMargins) {
       Rivals& rivals = scratch.rivals[end];
-      double upper = scratch.rivals[start].upper() + (candidate - nodes[start].score) + kSumError;
+      double upper =
+          scratch.rivals[start].upper() + (candidate - nodes[start].score) + scratch.sum_error;
       const double loser = wins ? node.score : candidate;
       if (node.start != kNoStart && !(loser <= rivals.loser)) rivals.loser = loser;
       if (wins) std::swap(upper, rivals.best_upper);
@@ -146,17 +148,24 @@ void UnigramModel::trace_back(std::size_t size, Scratch& scratch) const {
   }
 }
 
+// Of the traced path: whether it wins at each of its ends whatever the rounding of sums by at most
+// scratch.sum_error does.
+bool UnigramModel::always_wins(const Scratch& scratch) {
+  const std::size_t n = scratch.steps.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t end = scratch.steps[i].end;
+    const double lower = scratch.nodes[end].score - static_cast<double>(n - i) * scratch.sum_error;
+    if (lower <= scratch.rivals[end].loser_upper) return false;
+  }
+  return true;
+}
+
 // A path score before the word of at most this size cannot change the word's best path: the sums'
 // rounding errors stay below the smallest lead on that path.
-float UnigramModel::safe_limit(Text word, const Scratch& scratch) const {
+float UnigramModel::safe_limit(Text word, Scratch& scratch) const {
   double lead = std::numeric_limits<double>::infinity(), reach = 0;
-  bool leads_always = sentencepiece_;
-  for (std::size_t i = 0, n = scratch.steps.size(); i < n; ++i) {
-    const std::size_t end = scratch.steps[i].end;
-    const Rivals& rivals = scratch.rivals[end];
-    const double best = scratch.nodes[end].score;
-    lead = std::min(lead, best - rivals.loser);
-    leads_always &= best - static_cast<double>(n - i) * kSumError > rivals.loser_upper;
+  for (const PathStep& step : scratch.steps) {
+    lead = std::min(lead, scratch.nodes[step.end].score - scratch.rivals[step.end].loser);
   }
   for (std::size_t i = 0; i <= word.size(); ++i) {
     const double loser = scratch.rivals[i].loser;
@@ -165,18 +174,27 @@ float UnigramModel::safe_limit(Text word, const Scratch& scratch) const {
     }
     if (std::isfinite(loser)) reach = std::max(reach, std::abs(loser));
   }
-  if (leads_always) return static_cast<float>(0.99 * (0.99 * kResetScore - reach));
   // A path has at most one addition per byte, each off by half a unit in the last place: of two
   // paths, size * 2^-23 of the largest sum in float32, size * 2^-52 in float64.
   const double size = static_cast<double>(word.size());
   const double own_error = size * reach * 0x1p-51;
   double limit = 0.99 * (lead - own_error) * (sentencepiece_ ? 0x1p23 : 0x1p52) / size;
-  if (sentencepiece_) limit = std::min(limit, 0.99 * kResetScore);
-  return static_cast<float>(std::min<double>(0.99 * (limit - reach), kMaxLimit));
+  // The paths' own numbers of additions say more than that.
+  double sum = kMaxSum;
+  while (sentencepiece_ && lead > own_error && sum > kMinSum &&
+         limit < std::min(sum, kResetScore)) {
+    if (always_wins(scratch)) limit = sum;
+    sum /= 2;
+    scratch.sum_error /= 2;
+    if (limit < sum) best_path<Arithmetic::kMargins>(word, 0, scratch);
+  }
+  if (sentencepiece_) limit = std::min(limit, kResetScore);
+  return static_cast<float>(std::min<double>(0.99999 * (limit - reach), kMaxLimit));
 }
 
 template <typename Entry>
 void UnigramModel::learn(Entry& entry, Text word, Scratch& scratch) const {
+  scratch.sum_error = kMaxSumError;
   best_path<Arithmetic::kMargins>(word, 0, scratch);
   trace_back(word.size(), scratch);
   const std::vector<PathStep>& steps = scratch.steps;
@@ -308,8 +326,8 @@ UnigramModel::Reach UnigramModel::encode_word(Text text, const Word& word, doubl
     part.end = static_cast<std::uint32_t>(part_end(text, part.begin, word.end));
     // A part's limit holds for the score before the part, the word's for that before the word.
     const double shift = std::abs(reach.score - before) + 1;
-    reach.extend(
-        encode_part<kArithmetic>(text, part, reach.score, scratch, writer, shift, whole), before);
+    reach.extend(encode_part<kArithmetic>(text, part, reach.score, scratch, writer, shift, whole),
+                 before);
   }
   if (is_new && scratch.short_memo.find(word.key, word.hash) == nullptr) {
     whole.key = word.key;
@@ -361,21 +379,27 @@ double UnigramModel::encode_stretch(Text stretch, ModelScratch& scratch, IdBuffe
 
 std::size_t UnigramModel::replay(const std::uint32_t* steps, std::size_t count, double& score,
                                  std::uint32_t* ids) const {
-  const auto add = [&](double more) {
-    score = sentencepiece_ ? round<Arithmetic::kFloat32>(score + more) : score + more;
-  };
+  return sentencepiece_ ? replay<float>(steps, count, score, ids)
+                        : replay<double>(steps, count, score, ids);
+}
+
+template <typename Sum>
+std::size_t UnigramModel::replay(const std::uint32_t* steps, std::size_t count, double& score,
+                                 std::uint32_t* ids) const {
+  auto sum = static_cast<Sum>(score);
   std::size_t num_ids = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t step = steps[i];
     if (step < kUnscored) [[likely]] {
-      add(scores_[step]);
+      sum += static_cast<Sum>(scores_[step]);
       ids[num_ids++] = step;
     } else if ((step & kUnwritten) != 0) {
-      add(unk_score_);
+      sum += static_cast<Sum>(unk_score_);
     } else {
       ids[num_ids++] = step ^ kUnscored;
     }
   }
+  score = static_cast<double>(sum);
   return num_ids;
 }
 

@@ -116,7 +116,11 @@ class UnigramModel final : public Model {
   void trace_back(std::size_t size, Scratch& scratch) const;
   template <typename Entry>
   void learn(Entry& entry, Text word, Scratch& scratch) const;
-  float safe_limit(Text word, const Scratch& scratch) const;
+  static bool always_wins(const Scratch& scratch);
+  float safe_limit(Text word, Scratch& scratch) const;
+  template <typename Sum>
+  std::size_t replay(const std::uint32_t* steps, std::size_t count, double& score,
+                     std::uint32_t* ids) const;
   [[noreturn]] static void fail_unknown();
 
   bool sentencepiece_;

@@ -52,6 +52,7 @@ class Bert final : public Normalizer {
     pass.out.flush();
   }
   SpaceCut space_cut() const override { return SpaceCut::kKept; }
+  bool pads_ideographs() const override { return options_.handle_chinese_chars; }
 
  private:
   struct Pass {

@@ -124,10 +124,9 @@ class SentencePiece final : public Normalizer {
                        !options_.treat_whitespace_as_suffix;
     bool rules_reach = charsmap_.goes_on_in_ascii();
     for (std::uint8_t b = 0x20; b < 0x7F; ++b) rules_reach |= charsmap_.may_start_in_ascii(b);
-    const bool symbols_reach =
-        std::ranges::any_of(options_.user_defined_symbols, [](const std::string& symbol) {
-          return symbol.find(' ') != std::string::npos;
-        });
+    const bool symbols_reach = std::ranges::any_of(
+        options_.user_defined_symbols,
+        [](const std::string& symbol) { return symbol.find(' ') != std::string::npos; });
     if (!marks || rules_reach || symbols_reach) return SpaceCut::kNone;
     return options_.remove_extra_whitespaces ? SpaceCut::kCollapsed : SpaceCut::kDropped;
   }

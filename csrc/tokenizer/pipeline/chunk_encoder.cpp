@@ -13,72 +13,31 @@ namespace llmcore::tokenizer {
 namespace {
 
 constexpr std::size_t kBatch = 128;
-constexpr std::string_view kMark = "\xE2\x96\x81";  // U+2581
-
-// Whether the model's first or last step looks at the whole text it is given.
-bool looks_at_ends(const TokenizerSpec& spec) {
-  const BpeOptions& bpe = spec.bpe;
-  return spec.kind == ModelKind::kWordPiece ||
-         (spec.kind == ModelKind::kBpe &&
-          (bpe.ignore_merges || spec.spelling != Spelling::kText ||
-           !bpe.continuing_subword_prefix.empty() || !bpe.end_of_word_suffix.empty()));
-}
-
-// Whether some token holds the mark behind a printable ASCII character, or the mark is no token.
-bool may_join_at_mark(const TokenizerSpec& spec) {
-  const std::vector<PieceType> types = piece_types(spec);
-  bool has_mark = false;
-  for (std::size_t id = 0; id < spec.tokens.size(); ++id) {
-    const std::string& token = spec.tokens[id];
-    if (token == kMark) {
-      has_mark = types.empty() || types[id] == PieceType::kNormal ||
-                 types[id] == PieceType::kUserDefined;
-    }
-    std::size_t at = token.find(kMark, 1);
-    for (; at != std::string::npos; at = token.find(kMark, at + 1)) {
-      if (token[at - 1] > 0x20 && token[at - 1] < 0x7F) return true;
-    }
-  }
-  return !has_mark;
-}
-
-// Whether "x y" becomes "x", then the mark, then "y", where the space is any of `white`.
-bool writes_mark(const Normalizer* normalizer, std::string_view white) {
-  if (normalizer == nullptr) return false;
-  AlignedText from, to;
-  for (const char space : white) {
-    from.start(as_text(std::string{'x', space, 'y'}), false);
-    normalizer->apply(from, to);
-    if (!to.view().ends_with(std::string("x") + std::string(kMark) + "y")) return false;
-  }
-  return true;
-}
+// In the key of a text's first chunk, which may differ from others of the same bytes.
+constexpr std::uint64_t kFirstFlag = std::uint64_t{0x40} << 56;
 
 }  // namespace
 
 std::unique_ptr<const ChunkEncoder> ChunkEncoder::make(const TokenizerSpec& spec,
                                                        const ChunkParts& parts) {
-  const SpaceCut cut = parts.normalizer == nullptr ? SpaceCut::kKept : parts.normalizer->space_cut();
-  if (cut == SpaceCut::kNone) return nullptr;
-  const bool parts_text = parts.pre_tokenizer != nullptr
-                              ? cut == SpaceCut::kKept && parts.pre_tokenizer->parts_at_spaces()
-                              : writes_mark(parts.normalizer, " ") && !looks_at_ends(spec) &&
-                                    !may_join_at_mark(spec);
-  if (!parts_text) return nullptr;
-  return std::unique_ptr<const ChunkEncoder>(new ChunkEncoder(parts, cut));
+  const std::optional<ChunkScanner> scanner = find_cuts(spec, parts);
+  if (!scanner) return nullptr;
+  return std::unique_ptr<const ChunkEncoder>(new ChunkEncoder(parts, *scanner));
 }
 
-ChunkEncoder::ChunkEncoder(const ChunkParts& parts, SpaceCut cut)
-    : parts_(parts), drops_space_(cut == SpaceCut::kDropped) {
-  rule_.ascii_follows = drops_space_;
-  rule_.any_white = parts.pre_tokenizer != nullptr ||
-                    (cut == SpaceCut::kCollapsed && writes_mark(parts.normalizer, "\t\n\r"));
+ChunkEncoder::ChunkEncoder(const ChunkParts& parts, const ChunkScanner& scanner)
+    : parts_(parts), scanner_(scanner), space_cut_(parts.space_cut()) {
   if (parts.pre_tokenizer == nullptr) scored_ = dynamic_cast<const UnigramModel*>(parts.model);
 }
 
 // Normaliser, pre-tokenizer and model. Returns below which score before it the ids hold.
-double ChunkEncoder::encode_parts(Text text, Workspace& work, IdBuffer& ids, double& score) const {
-  work.text.start(text, false);
+double ChunkEncoder::encode_parts(Text chunk, bool is_first, Workspace& work, IdBuffer& ids,
+                                  double& score) const {
+  const bool marks = space_cut_ != SpaceCut::kKept;
+  // The mark that the normaliser writes is the space of a chunk, or too much inside a word.
+  const bool is_inside = marks && !is_first && chunk[0] > ' ';
+  if (space_cut_ == SpaceCut::kDropped && !is_first && !is_inside) chunk = chunk.subspan(1);
+  work.text.start(chunk, false);
   if (parts_.normalizer != nullptr) {
     parts_.normalizer->apply(work.text, work.normalized);
     work.text.swap(work.normalized);
@@ -88,13 +47,16 @@ double ChunkEncoder::encode_parts(Text text, Workspace& work, IdBuffer& ids, dou
     throw ConfigError("encode: a text must be below 4 GiB once normalised, got " +
                       std::to_string(work.text.size()) + " bytes");
   }
+  const Text text = work.text.text().subspan(is_inside ? kMark.size() : 0);
   if (scored_ != nullptr) {
-    return scored_->encode_stretch(work.text.text(), work.scratch, ids, score, work.steps);
+    return scored_->encode_stretch(text, work.scratch, ids, score, work.steps);
+  }
+  if (parts_.pre_tokenizer == nullptr) {
+    parts_.model->encode(text, work.scratch, ids, nullptr);
+    return 0;
   }
   work.pieces.assign(1, {0, static_cast<std::uint32_t>(work.text.size())});
-  if (parts_.pre_tokenizer != nullptr) {
-    parts_.pre_tokenizer->split(work.text, work.pieces, false);
-  }
+  parts_.pre_tokenizer->split(work.text, work.pieces, is_first);
   for (const Piece& piece : work.pieces) {
     parts_.model->encode(work.text.text().subspan(piece.begin, piece.end - piece.begin),
                          work.scratch, ids, nullptr);
@@ -104,21 +66,18 @@ double ChunkEncoder::encode_parts(Text text, Workspace& work, IdBuffer& ids, dou
 
 // A chunk that is not in the cache, or whose remembered ids do not hold at this score.
 template <bool kScored>
-[[gnu::noinline]] void ChunkEncoder::encode_new(Text text, Text chunk, bool keeps,
-                                                const PieceKey& key, Workspace& work,
-                                                IdBuffer& ids, double& score) const {
+[[gnu::noinline]] void ChunkEncoder::encode_new(Text chunk, bool is_first, bool keeps,
+                                                const PieceKey& key, Workspace& work, IdBuffer& ids,
+                                                double& score) const {
   const std::size_t before = ids.size();
-  // The first chunk of a text stands as it is: no space parts it from anything.
-  const bool is_first = chunk.data() == text.data();
-  const Text bare = drops_space_ && !is_first ? chunk.subspan(1) : chunk;
   work.steps.clear();
-  const double limit = encode_parts(bare, work, ids, score);
+  const double limit = encode_parts(chunk, is_first, work, ids, score);
   const std::uint32_t* kept = ids.data() + before;
   std::size_t count = ids.size() - before;
   keeps = keeps && count > 0;
   if constexpr (kScored) {
     keeps = keeps && limit > 0;
-    work.steps.push_back(std::bit_cast<std::uint32_t>(static_cast<float>(0.999 * limit)));
+    work.steps.push_back(std::bit_cast<std::uint32_t>(static_cast<float>(0.99999 * limit)));
     kept = work.steps.data();
     count = work.steps.size();
   }
@@ -140,9 +99,10 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
   double score = 0;
   ends[0] = text.data();
   while (ends[0] < end) {
-    const std::size_t count = scan_chunks(rule_, ends[0], end, ends + 1, kBatch);
+    const std::size_t count = scanner_.scan(ends[0], end, ends + 1, kBatch);
     for (std::size_t i = 0; i < count; ++i) {
       keys[i] = make_piece_key(ends[i], static_cast<std::size_t>(ends[i + 1] - ends[i]), end);
+      if (ends[i] == text.data()) keys[i].high ^= kFirstFlag;
       slots[i] = cache.home(keys[i].hash());
       __builtin_prefetch(slots[i]);
     }
@@ -153,15 +113,14 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
     for (std::size_t i = 0; i < count; ++i) {
       const auto size = static_cast<std::size_t>(ends[i + 1] - ends[i]);
       // Perhaps a chunk before it in the batch was the same, and new.
-      if (slots[i]->key != keys[i]) [[unlikely]] slots[i] = cache.home(keys[i].hash());
+      if (slots[i]->key != keys[i]) [[unlikely]]
+        slots[i] = cache.home(keys[i].hash());
       const PieceCache::Slot& slot = *slots[i];
-      // A space at the front of the text is not one that parts it.
-      const bool is_odd = drops_space_ && ends[i] == text.data() && *ends[i] == ' ';
-      const bool is_known = slot.key == keys[i] && !is_odd;
+      const bool is_known = slot.key == keys[i];
       std::size_t copied = 0;
       if (is_known) [[likely]] {
         std::uint32_t* to = ids.room(size + 2 * PieceCache::kRoom);
-        copied = !keys[i].is_long()             ? cache.copy_short(slot, to)
+        copied = size <= kMaxKeyPiece            ? cache.copy_short(slot, to)
                  : size <= PieceCache::kMaxPiece ? cache.copy_long(slot, ends[i], size, to)
                                                  : 0;
         if constexpr (kScored) {
@@ -176,8 +135,8 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
       }
       if (copied > 0) continue;
       const void* address = cache.address();
-      const Text chunk = text.subspan(static_cast<std::size_t>(ends[i] - text.data()), size);
-      encode_new<kScored>(text, chunk, !is_known && !is_odd, keys[i], work, ids, score);
+      encode_new<kScored>({ends[i], size}, ends[i] == text.data(), !is_known, keys[i], work, ids,
+                          score);
       for (std::size_t j = i + 1; j < count && cache.address() != address; ++j) {
         slots[j] = cache.home(keys[j].hash());
       }

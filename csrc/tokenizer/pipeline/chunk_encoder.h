@@ -1,5 +1,6 @@
-// Encoding by memory where spaces part a text: what a chunk of the raw text (" word") becomes is
-// looked up as it stands, before normaliser, pre-tokenizer and model, which only see new chunks.
+// Encoding by memory where a text has places that part it: what a chunk of the raw text (" word")
+// becomes is looked up as it stands, before normaliser, pre-tokenizer and model, which only see new
+// chunks.
 #pragma once
 
 #include <cstdint>
@@ -11,18 +12,10 @@
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/piece_cache.h"
 #include "tokenizer/models/unigram.h"
-#include "tokenizer/normalize/normalizer.h"
-#include "tokenizer/pipeline/space_scanner.h"
+#include "tokenizer/pipeline/chunk_cuts.h"
 #include "tokenizer/split/pre_tokenizer.h"
 
 namespace llmcore::tokenizer {
-
-// The parts of a pipeline, which owns them; normaliser and pre-tokenizer may be null.
-struct ChunkParts {
-  const Normalizer* normalizer = nullptr;
-  const PreTokenizer* pre_tokenizer = nullptr;
-  const Model* model = nullptr;
-};
 
 class ChunkEncoder {
  public:
@@ -45,18 +38,19 @@ class ChunkEncoder {
   void encode(Text text, Workspace& work, IdBuffer& ids) const;
 
  private:
-  ChunkEncoder(const ChunkParts& parts, SpaceCut cut);
+  ChunkEncoder(const ChunkParts& parts, const ChunkScanner& scanner);
 
   template <bool kScored>
   void encode_chunks(Text text, Workspace& work, IdBuffer& ids) const;
   template <bool kScored>
-  void encode_new(Text text, Text chunk, bool keeps, const PieceKey& key, Workspace& work,
+  void encode_new(Text chunk, bool is_first, bool keeps, const PieceKey& key, Workspace& work,
                   IdBuffer& ids, double& score) const;
-  double encode_parts(Text text, Workspace& work, IdBuffer& ids, double& score) const;
+  double encode_parts(Text chunk, bool is_first, Workspace& work, IdBuffer& ids,
+                      double& score) const;
 
   ChunkParts parts_;
-  ChunkRule rule_;
-  bool drops_space_;  // the one at the front of a chunk: the normaliser writes it anyway
+  ChunkScanner scanner_;
+  SpaceCut space_cut_;
   // One path over all chunks: each one's ids hold below a limit of the score before it.
   const UnigramModel* scored_ = nullptr;
 };

@@ -191,7 +191,7 @@ Encoded Pipeline::encode(Text text, const EncodeOptions& options) const {
   out.ids.reserve(text.size() / kBytesPerId + 16);
   encode_text(text, options, *work, out);
   if (!options.tracks) out.origins.clear();
-  finish(options, out);
+  finish(text, options, out);
   return out;
 }
 
@@ -218,13 +218,21 @@ void Pipeline::encode_text(Text text, const EncodeOptions& options, Workspace& w
                      out);
       continue;
     }
-    *out.ids.room(1) = span.id;
-    out.ids.advance(1);
-    if (options.tracks) {
-      out.origins.push_back(
-          {static_cast<std::uint32_t>(span.begin), static_cast<std::uint32_t>(span.end)});
-    }
+    add_added(span, text, options,
+              {static_cast<std::uint32_t>(span.begin), static_cast<std::uint32_t>(span.end)}, out);
   }
+}
+
+// `text` is where the span was found, `origin` its place in the caller's.
+void Pipeline::add_added(const AddedSpan& span, Text text, const EncodeOptions& options,
+                         Origin origin, Encoded& out) const {
+  const std::string_view matched = as_view(text.subspan(span.begin, span.end - span.begin));
+  if (options.tracks) {
+    if (matched != token_text(span.id)) out.matched.emplace_back(out.ids.size(), matched);
+    out.origins.push_back(origin);
+  }
+  *out.ids.room(1) = span.id;
+  out.ids.advance(1);
 }
 
 void Pipeline::encode_fast(Text text, const EncodeOptions& options, Workspace& work,
@@ -276,13 +284,9 @@ void Pipeline::encode_segment(Text text, std::size_t at, const EncodeOptions& op
   for (std::size_t i = 0; i < work.parts.size(); ++i) {
     const AddedSpan span = work.parts[i];
     if (span.is_added) {
-      *out.ids.room(1) = span.id;
-      out.ids.advance(1);
-      if (options.tracks) {
-        const Origin origin = work.text.origin(span.begin, span.end);
-        const auto shift = static_cast<std::uint32_t>(at);
-        out.origins.push_back({origin.begin + shift, origin.end + shift});
-      }
+      const Origin origin = work.text.origin(span.begin, span.end);
+      const auto shift = static_cast<std::uint32_t>(at);
+      add_added(span, work.text.text(), options, {origin.begin + shift, origin.end + shift}, out);
       continue;
     }
     work.part.start_like(work.text);
@@ -333,7 +337,7 @@ void Pipeline::encode_piece(const AlignedText& text, const Piece& piece, std::si
 }
 
 // Special tokens around the text, and spans as the post-processor wants them.
-void Pipeline::finish(const EncodeOptions& options, Encoded& out) const {
+void Pipeline::finish(Text text, const EncodeOptions& options, Encoded& out) const {
   if (!post_processor_ || (!options.add_special_tokens && !options.tracks)) return;
   if (frame_ && !options.tracks) {
     if (frame_->before.empty() && frame_->after.empty()) return;
@@ -352,10 +356,22 @@ void Pipeline::finish(const EncodeOptions& options, Encoded& out) const {
   run.type_ids.assign(run.ids.size(), 0);
   run.is_special.assign(run.ids.size(), 0);
   run.has_spans = options.tracks;
+  run.source = as_view(text);
   for (const Origin& origin : out.origins) run.spans.push_back({origin.begin, origin.end});
-  const TokenRun done =
+  // White space that an added token took is in its span but not in its text: for the processor,
+  // which only moves ids, such a token has an id of its own.
+  for (std::size_t i = 0; i < out.matched.size(); ++i) {
+    run.ids[out.matched[i].first] = static_cast<std::uint32_t>(size() + i);
+  }
+  const auto is_matched = [this](std::uint32_t id) { return id >= size(); };
+  TokenRun done =
       post_process(post_processor_.get(), std::move(run), std::nullopt, options.add_special_tokens,
-                   [this](std::uint32_t id) { return token_text(id); });
+                   [&](std::uint32_t id) -> std::string_view {
+                     return is_matched(id) ? out.matched[id - size()].second : token_text(id);
+                   });
+  for (std::uint32_t& id : done.ids) {
+    if (is_matched(id)) id = out.ids.data()[out.matched[id - size()].first];
+  }
   out.ids = IdBuffer();
   std::copy(done.ids.begin(), done.ids.end(), out.ids.room(done.ids.size()));
   out.ids.advance(done.ids.size());
@@ -380,7 +396,7 @@ Encoded Pipeline::sample(Text text, const EncodeOptions& options, double strengt
     throw;
   }
   work->random = nullptr;
-  finish(options, out);
+  finish(text, options, out);
   return out;
 }
 
@@ -435,7 +451,7 @@ BatchIds Pipeline::encode_batch(const std::vector<Text>& texts, const EncodeOpti
         ids = std::move(out.ids);
         Encoded one;
         encode_text(text, options, *work, one);
-        finish(options, one);
+        finish(text, options, one);
         std::copy_n(one.ids.data(), one.ids.size(), ids.room(one.ids.size()));
         ids.advance(one.ids.size());
       });

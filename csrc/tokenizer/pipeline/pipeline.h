@@ -41,6 +41,8 @@ struct EncodeOptions {
 struct Encoded {
   IdBuffer ids;
   std::vector<Origin> origins;  // one per id where asked for
+  // With them: by place, what added tokens matched where that is not their own text.
+  std::vector<std::pair<std::size_t, std::string>> matched = {};
 };
 
 class Pipeline {
@@ -86,7 +88,9 @@ class Pipeline {
                          Encoded& out) const;
   void encode_piece(const AlignedText& text, const Piece& piece, std::size_t at, Workspace& work,
                     Encoded& out) const;
-  void finish(const EncodeOptions& options, Encoded& out) const;
+  void add_added(const AddedSpan& span, Text text, const EncodeOptions& options, Origin origin,
+                 Encoded& out) const;
+  void finish(Text text, const EncodeOptions& options, Encoded& out) const;
 
   TokenizerSpec spec_;
   std::vector<std::string> hidden_;      // texts of ids that the model does not look for

@@ -82,10 +82,7 @@ class CharSplitter : public PreTokenizer {
     }
     pieces.swap(result);
   }
-  bool parts_at_spaces() const override {
-    return behavior_ == DelimiterBehavior::kRemoved && is_delimiter_(' ') && is_delimiter_('\t') &&
-           is_delimiter_('\n') && is_delimiter_('\r');
-  }
+  bool cuts_by_neighbours() const override { return behavior_ == DelimiterBehavior::kRemoved; }
 
  private:
   DelimiterBehavior behavior_;
@@ -117,7 +114,7 @@ class Whitespace : public PreTokenizer {
     }
     pieces.swap(result);
   }
-  bool parts_at_spaces() const override { return true; }
+  bool cuts_by_neighbours() const override { return true; }
 
  private:
   int kind_of(std::uint32_t c) const {
@@ -149,7 +146,7 @@ class Bert : public PreTokenizer {
     }
     pieces.swap(result);
   }
-  bool parts_at_spaces() const override { return true; }
+  bool cuts_by_neighbours() const override { return true; }
 };
 
 class UnicodeScripts : public PreTokenizer {

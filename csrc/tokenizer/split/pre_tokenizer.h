@@ -24,9 +24,8 @@ class PreTokenizer {
   // linear in the text. `is_start`: the text begins where the caller's does (not after an added
   // token), for prepend_scheme "first".
   virtual void split(AlignedText& text, std::vector<Piece>& pieces, bool is_start) const = 0;
-  // Whether a space, tab, line feed or carriage return always parts two pieces and is in none: what
-  // comes before one then says nothing about what comes behind it.
-  virtual bool parts_at_spaces() const { return false; }
+  // Whether two neighbouring characters alone say if a piece ends between them.
+  virtual bool cuts_by_neighbours() const { return false; }
 };
 
 // From a component in the schema of tokenizer.json. Null for JSON null. ByteLevel only splits and

@@ -102,9 +102,13 @@ class Extender {
   void add_alphabet() {
     std::unordered_map<std::uint32_t, std::int64_t> counts;
     std::unordered_set<std::uint32_t> inside;
+    std::int64_t total = 0;  // no count of characters or pairs is larger
     for_each_word([&](std::string_view word, std::int64_t count) {
       bool is_first = true;
       for_each_char(word, [&](std::uint32_t c) {
+        if (__builtin_add_overflow(total, count, &total)) {
+          throw DataError("extend: the text must hold fewer than 2^63 characters, got more");
+        }
         counts[c] += count;
         if (!is_first) inside.insert(c);
         is_first = false;

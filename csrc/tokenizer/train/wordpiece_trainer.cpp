@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "tokenizer/errors.h"
 #include "tokenizer/text/utf8.h"
 #include "tokenizer/train/wordpiece_merging.h"
 #include "tokenizer/train/wordpiece_words.h"
@@ -44,8 +45,14 @@ class Trainer {
   // points go.
   void add_alphabet(const WordTable& words) {
     std::unordered_map<std::uint32_t, std::int64_t> counts;
+    std::int64_t total = 0;  // no count of characters or pairs is larger
     words.for_each([&](std::string_view word, std::int64_t count) {
-      for_each_char(word, [&](std::uint32_t c) { counts[c] += count; });
+      for_each_char(word, [&](std::uint32_t c) {
+        if (__builtin_add_overflow(total, count, &total)) {
+          throw DataError("train: the text must hold fewer than 2^63 characters, got more");
+        }
+        counts[c] += count;
+      });
     });
     for (const std::uint32_t c : args_.initial_alphabet) {
       counts[c] = std::numeric_limits<std::int64_t>::max();
