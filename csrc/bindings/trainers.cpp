@@ -24,23 +24,25 @@ using namespace llmcore::tokenizer;
 // Fields of a trainer's arguments from a dict that must hold nothing else.
 class Options {
  public:
-  explicit Options(const nb::dict& options) : options_(options) {}
+  explicit Options(const nb::dict& options, const char* op = "train")
+      : options_(options), op_(op) {}
 
   template <typename T>
   Options& take(const char* name, T& field) {
     if (!options_.contains(name)) return *this;
     ++taken_;
     if (!nb::try_cast<T>(options_[name], field)) {
-      throw ConfigError(std::string("train: ") + name + " is out of range or of another type");
+      throw ConfigError(std::string(op_) + ": " + name + " is out of range or of another type");
     }
     return *this;
   }
   void finish() const {
-    if (taken_ != nb::len(options_)) throw ConfigError("train: unknown option");
+    if (taken_ != nb::len(options_)) throw ConfigError(std::string(op_) + ": unknown option");
   }
 
  private:
   const nb::dict& options_;
+  const char* op_;
   std::size_t taken_ = 0;
 };
 
@@ -146,6 +148,41 @@ TokenizerSpec unigram_door(WordCounter& counter, const nb::dict& options,
   return train_unigram(counter.merged(), args, teller(progress, "prune", args.vocab_size));
 }
 
+TokenizerSpec extend_wordpiece_door(const TokenizerSpec& spec, WordCounter& counter,
+                                    const nb::dict& options, const nb::object& progress) {
+  WordPieceTrainerArgs args;
+  bool likelihood = false;
+  Options(options, "extend")
+      .take("vocab_size", args.vocab_size)
+      .take("likelihood", likelihood)
+      .take("min_frequency", args.min_frequency)
+      .take("limit_alphabet", args.limit_alphabet)
+      .take("max_token_length", args.max_token_length)
+      .finish();
+  args.score = likelihood ? WordPieceScore::kLikelihood : WordPieceScore::kCount;
+  const nb::gil_scoped_release release;
+  return extend_wordpiece(spec, counter.merged(), args, teller(progress, "merge", args.vocab_size));
+}
+
+TokenizerSpec extend_unigram_door(const TokenizerSpec& spec, WordCounter& counter,
+                                  const nb::dict& options, const nb::object& progress) {
+  UnigramTrainerArgs args;
+  Options(options, "extend")
+      .take("vocab_size", args.vocab_size)
+      .take("character_coverage", args.character_coverage)
+      .take("seed_sentencepiece_size", args.seed_sentencepiece_size)
+      .take("shrinking_factor", args.shrinking_factor)
+      .take("num_sub_iterations", args.num_sub_iterations)
+      .take("max_sentencepiece_length", args.max_sentencepiece_length)
+      .take("split_by_unicode_script", args.split_by_unicode_script)
+      .take("split_by_number", args.split_by_number)
+      .take("split_digits", args.split_digits)
+      .take("num_threads", args.num_threads)
+      .finish();
+  const nb::gil_scoped_release release;
+  return extend_unigram(spec, counter.merged(), args, teller(progress, "prune", args.vocab_size));
+}
+
 // A copy with other components, as JSON texts by name.
 TokenizerSpec with_components(TokenizerSpec spec, const nb::dict& components) {
   Options(components)
@@ -164,6 +201,10 @@ void bind_trainers(nb::module_& m) {
         nb::arg("unk_token"), nb::arg("progress").none());
   m.def("train_unigram", &unigram_door, nb::arg("counter"), nb::arg("options"),
         nb::arg("precompiled_charsmap"), nb::arg("progress").none());
+  m.def("extend_wordpiece", &extend_wordpiece_door, nb::arg("spec"), nb::arg("counter"),
+        nb::arg("options"), nb::arg("progress").none());
+  m.def("extend_unigram", &extend_unigram_door, nb::arg("spec"), nb::arg("counter"),
+        nb::arg("options"), nb::arg("progress").none());
   m.def("with_components", &with_components, nb::arg("spec"), nb::arg("components"));
   m.def(
       "sentencepiece_charsmap",

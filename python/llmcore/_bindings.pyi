@@ -217,6 +217,18 @@ def extend_bpe(
     options: dict[str, Any],
     progress: Callable[[str, int, int], None] | None,
 ) -> TokenizerSpec: ...
+def extend_wordpiece(
+    spec: TokenizerSpec,
+    counter: WordCounter,
+    options: dict[str, Any],
+    progress: Callable[[str, int, int], None] | None,
+) -> TokenizerSpec: ...
+def extend_unigram(
+    spec: TokenizerSpec,
+    counter: WordCounter,
+    options: dict[str, Any],
+    progress: Callable[[str, int, int], None] | None,
+) -> TokenizerSpec: ...
 def train_wordpiece(
     counter: WordCounter,
     options: dict[str, Any],

@@ -89,7 +89,9 @@ def test_the_readme_python_runs(tmp_path: Path):
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("heading", ["BPE", "WordPiece", "Unigram", "Chats"])
+@pytest.mark.parametrize(
+    "heading", ["BPE", "WordPiece", "Unigram", "Extending a vocabulary", "Chats"]
+)
 def test_the_tokenizer_examples_print_what_the_page_says(heading: str, tmp_path: Path):
     text = (REPO_ROOT / "docs" / "tokenizers.md").read_text(encoding="utf-8")
     section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)

@@ -98,6 +98,26 @@ def test_extend_goes_on_from_a_tokenizer(text_file, tmp_path, monkeypatch, token
 
 
 @pytest.mark.parametrize(
+    ("algorithm", "settings"),
+    [
+        ("wordpiece", ["--min-frequency", "2", "--set", "score=likelihood"]),
+        ("unigram", ["--set", "character_coverage=0.99", "--set", "num_sub_iterations=1"]),
+    ],
+)
+def test_extend_of_every_algorithm(algorithm, settings, text_file, tmp_path):
+    text = text_file.read_text()
+    old = Tokenizer.train([text[:1500]], vocab_size=70, algorithm=algorithm)
+    old.save(tmp_path / "old.json", "llmcore")
+    out = tmp_path / "new.json"
+    words = [tmp_path / "old.json", text_file, "--vocab-size", "100", *settings, "--out", out]
+    done = call_llmcore("tokenizer", "extend", *words)
+    assert done.stdout == f"100 ids in {out}, 30 of them new\n"
+    new = Tokenizer.load(out)
+    assert [new.id_to_token(i) for i in range(70)] == [old.id_to_token(i) for i in range(70)]
+    assert len(new.encode(text)) < len(old.encode(text))
+
+
+@pytest.mark.parametrize(
     ("words", "needle"),
     [
         (["train", "TEXT", "--out", "OUT", "--algorithm", "wordlevel"], "wordlevel"),

@@ -324,10 +324,3 @@ def test_extending_with_no_text_or_other_counts() -> None:
         old.extend([], vocab_size=500)
     with pytest.raises(ConfigError, match="merge: pre_tokenizer must be"):
         old.extend(WordCounts(pattern="llama3").count(NEW), vocab_size=500)
-
-
-def test_wordpiece_is_not_extended(tmp_path: Path) -> None:
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]))
-    with pytest.raises(ConfigError, match="algorithm must be 'bpe', got 'wordpiece'"):
-        Tokenizer.load(path).extend(NEW, vocab_size=100)

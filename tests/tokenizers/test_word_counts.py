@@ -232,3 +232,9 @@ def test_words_of_sentencepiece_are_cut_as_its_split_says(texts: list[str]) -> N
     again = WordCounts.of_components(SENTENCEPIECE_NORMALIZER, SENTENCEPIECE_SPLIT, 1)
     if any(texts):
         assert again.count(texts).items() == pieces_of(texts, again)
+
+
+def test_components_are_compared_as_json_not_as_text() -> None:
+    one = WordCounts.of_components('{"type":"NFC"}', "null").count(["ab"])
+    two = WordCounts.of_components('{ "type": "NFC" }', "null").count(["ab"])
+    assert one.merge(two).items() == {b"ab": 2}

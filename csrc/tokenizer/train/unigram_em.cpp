@@ -11,6 +11,8 @@ constexpr double kLeastExpected = 0.5;
 // Path probabilities below this are scaled up by its inverse.
 constexpr int kScaleBits = 300;
 constexpr double kSmall = 0x1p-300, kScale = 0x1p300;
+// Those above this, of weights that sum to more than one, are scaled down; in training none is.
+constexpr double kLarge = 0x1p600;
 
 struct Word {
   const std::uint32_t* longest;  // by symbol
@@ -40,6 +42,10 @@ class ForwardBackward {
     std::int32_t level = 0;
     for (std::uint32_t i = 0; i < size; ++i) {
       if (alpha_[i] < kSmall && scale_up(alpha_, i, size)) ++level;
+      if (alpha_[i] > kLarge) {
+        scale(alpha_, i, size, kSmall);
+        --level;
+      }
       levels_[i] = level;
       const double here = alpha_[i];
       std::uint32_t length = 0;
@@ -79,6 +85,10 @@ class ForwardBackward {
       if (length != 1) sum += unknown_ * beta_[i + 1];
       beta_[i] = sum;
       if (sum < kSmall && scale_up(beta_, i, size)) ++level;
+      if (sum > kLarge) {
+        scale(beta_, i, size, kSmall);
+        --level;
+      }
     }
   }
 
@@ -88,8 +98,15 @@ class ForwardBackward {
     const auto begin = values.begin() + at,
                end = values.begin() + std::min(at + longest_, size) + 1;
     if (*std::max_element(begin, end) >= 1) return false;
-    std::for_each(begin, end, [](double& value) { value *= kScale; });
+    scale(values, at, size, kScale);
     return true;
+  }
+
+  void scale(std::vector<double>& values, std::uint32_t at, std::uint32_t size,
+             double factor) const {
+    const auto begin = values.begin() + at,
+               end = values.begin() + std::min(at + longest_, size) + 1;
+    std::for_each(begin, end, [=](double& value) { value *= factor; });
   }
 
   const std::vector<UnigramPiece>& pieces_;
@@ -217,13 +234,18 @@ void UnigramEm::step() {
   double total = 0;
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const double expected = static_cast<double>(sums[i]) / weight;
-    flags[i] = expected >= kLeastExpected;
+    flags[i] = expected >= kLeastExpected || pieces_.is_old(i);
     if (flags[i] != 0) total += expected;
   }
   const double log_total = digamma(total);
   for (std::size_t i = 0; i < sums.size(); ++i) {
     if (flags[i] == 0) continue;
-    pieces[i].score = digamma(static_cast<double>(sums[i]) / weight) - log_total;
+    if (pieces_.is_old(i)) {
+      pieces[i].score = pieces_.old_scores[pieces_.old_ids[i]];
+      continue;
+    }
+    const double score = digamma(static_cast<double>(sums[i]) / weight) - log_total;
+    pieces[i].score = score + pieces_.log_old_mass;
   }
   pieces_.keep(flags);
 }

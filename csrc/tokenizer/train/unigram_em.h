@@ -20,7 +20,8 @@ class UnigramEm {
  public:
   UnigramEm(const UnigramText& text, UnigramPieces& pieces, unsigned num_threads, Tick tick);
 
-  // Replaces the scores by those that the expected counts give, less what falls below a half.
+  // Replaces the scores by those that the expected counts give, less what falls below a half. Old
+  // pieces stay and keep their scores, to whose scale the new ones are moved.
   // The digamma step acts as a sparse prior: Liang et al. 2007.
   void step();
 

@@ -2,6 +2,7 @@
 // are the longest of them and, link by link, its prefixes: no trie.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -20,6 +21,14 @@ struct UnigramPieces {
   std::vector<UnigramPiece> pieces;
   std::vector<std::uint32_t> begins;   // of an occurrence in the text, by piece
   std::vector<std::uint32_t> longest;  // by position in the text: the longest piece there, or kNone
+
+  // Of a vocabulary that is extended: its ids by piece, kNone for the new ones; its scores by id,
+  // which stay as they are; and the logarithm of its pieces' summed probabilities.
+  std::vector<std::uint32_t> old_ids;
+  std::vector<double> old_scores;
+  double log_old_mass = 0;
+
+  bool is_old(std::size_t piece) const { return !old_ids.empty() && old_ids[piece] != kNone; }
 
   // Keeps the pieces flagged; shorter ones take the place of those that go.
   void keep(const std::vector<char>& flags);

@@ -61,8 +61,10 @@ struct Losses {
   const std::vector<std::int64_t>& counts;
   double total;  // of the counts
 
-  // Log-likelihood per token that goes with the piece.
+  // Log-likelihood per token that goes with the piece. Scores of new pieces follow their counts,
+  // those of old pieces are fixed.
   double of(std::uint32_t piece, OtherPath& other) const {
+    if (pieces.is_old(piece)) return kKeep;
     double other_score = 0;
     const std::vector<std::uint32_t>& path = other.find(piece, other_score);
     const auto count = static_cast<double>(counts[piece]);
@@ -73,10 +75,15 @@ struct Losses {
     const double new_log_total = std::log(total + count * static_cast<double>(path.size() - 1));
     double respelled = 0;
     for (const std::uint32_t id : path) {
+      if (id != UnigramPieces::kNone && pieces.is_old(id)) {
+        respelled += pieces.pieces[id].score - pieces.log_old_mass;
+        continue;
+      }
       const double before = id == UnigramPieces::kNone ? 0 : static_cast<double>(counts[id]);
       respelled += std::log(before + count) - new_log_total;
     }
-    return count * (std::log(count) - log_total - respelled);
+    const double more = static_cast<double>(path.size() - 1) * pieces.log_old_mass;
+    return count * (std::log(count) - log_total - respelled - more);
   }
 };
 
@@ -126,7 +133,7 @@ void prune_unreachable(UnigramPieces& pieces, double unknown_score) {
   OtherPath other(pieces, unknown_score);
   for (std::uint32_t i = 0; i < flags.size(); ++i) {
     double score = 0;
-    flags[i] = other.find(i, score).empty() || score <= pieces.pieces[i].score;
+    flags[i] = pieces.is_old(i) || other.find(i, score).empty() || score <= pieces.pieces[i].score;
   }
   pieces.keep(flags);
 }

@@ -78,6 +78,7 @@ class PieceRules {
 // Suffixes [begin, end) of the suffix array share their first `length` symbols.
 struct Interval {
   std::uint32_t begin, end, length;
+  std::uint32_t old;   // id in the vocabulary that is extended, or kNone
   std::int64_t score;  // characters covered
 };
 
@@ -135,10 +136,32 @@ class SeedFinder {
     scan();
     std::vector<Interval> seeds = best_.take();
     add_chars(seeds);
-    std::sort(seeds.begin(), seeds.end(), [](const Interval& a, const Interval& b) {
-      return a.begin != b.begin ? a.begin < b.begin : a.length < b.length;
-    });
+    sort(seeds);
     return link(seeds);
+  }
+
+  UnigramPieces find_with(const std::vector<OldPiece>& old, std::vector<double> scores,
+                          double log_old_mass) {
+    scan();
+    std::vector<Interval> seeds = best_.take();
+    add_chars(seeds);
+    for (const OldPiece& piece : old) add_old(piece, seeds);
+    sort(seeds);
+    // Of two that are one string the old one comes first.
+    const auto is_same = [](const Interval& a, const Interval& b) {
+      return a.begin == b.begin && a.length == b.length;
+    };
+    seeds.erase(std::unique(seeds.begin(), seeds.end(), is_same), seeds.end());
+    UnigramPieces out = link(seeds);
+    out.old_scores = std::move(scores);
+    out.log_old_mass = log_old_mass;
+    for (std::size_t i = 0; i < seeds.size(); ++i) {
+      const std::uint32_t id = seeds[i].old;
+      out.old_ids.push_back(id);
+      double& score = out.pieces[i].score;
+      score = id == UnigramPieces::kNone ? score + log_old_mass : out.old_scores[id];
+    }
+    return out;
   }
 
  private:
@@ -205,7 +228,7 @@ class SeedFinder {
   void add(std::uint32_t begin, std::uint32_t end, std::uint32_t length, std::int64_t count) {
     if (length < 2 || length > args_.max_sentencepiece_length) return;
     if (!rules_.allow(suffixes_[begin], length)) return;
-    best_.add({begin, end, length, count * length});
+    best_.add({begin, end, length, UnigramPieces::kNone, count * length});
   }
 
   void add_chars(std::vector<Interval>& seeds) const {
@@ -214,8 +237,38 @@ class SeedFinder {
       const std::uint32_t symbol = text_.symbols[suffixes_[k]];
       const std::uint32_t begin = k;
       while (k < size && text_.symbols[suffixes_[k]] == symbol) ++k;
-      seeds.push_back({begin, k, 1, text_.char_counts[symbol]});
+      seeds.push_back({begin, k, 1, UnigramPieces::kNone, text_.char_counts[symbol]});
     }
+  }
+
+  // By string: what begins alike is nested.
+  static void sort(std::vector<Interval>& seeds) {
+    std::sort(seeds.begin(), seeds.end(), [](const Interval& a, const Interval& b) {
+      if (a.begin != b.begin) return a.begin < b.begin;
+      return a.length != b.length ? a.length < b.length : a.old < b.old;
+    });
+  }
+
+  // Whatever its length and count; nothing where the text does not hold it.
+  void add_old(const OldPiece& piece, std::vector<Interval>& seeds) const {
+    const std::uint32_t* const end = text_.symbols.data() + text_.symbols.size();
+    // How a suffix compares with the piece: below 0, 0 (it begins with it), above 0.
+    const auto compare = [&](std::uint32_t suffix) {
+      const std::uint32_t* s = text_.symbols.data() + suffix;
+      for (const std::uint32_t symbol : piece.symbols) {
+        if (s == end || *s < symbol) return -1;
+        if (*s++ > symbol) return 1;
+      }
+      return 0;
+    };
+    const auto first = std::partition_point(suffixes_.begin(), suffixes_.end(),
+                                            [&](std::uint32_t s) { return compare(s) < 0; });
+    const auto last = std::partition_point(first, suffixes_.end(),
+                                           [&](std::uint32_t s) { return compare(s) == 0; });
+    if (first == last) return;
+    seeds.push_back({static_cast<std::uint32_t>(first - suffixes_.begin()),
+                     static_cast<std::uint32_t>(last - suffixes_.begin()),
+                     static_cast<std::uint32_t>(piece.symbols.size()), piece.id, 0});
   }
 
   UnigramPieces link(const std::vector<Interval>& seeds) {
@@ -224,7 +277,7 @@ class SeedFinder {
     out.begins.reserve(seeds.size());
     double total = 0;
     for (const Interval& seed : seeds) {
-      total += static_cast<double>(seed.score);
+      if (seed.old == UnigramPieces::kNone) total += static_cast<double>(seed.score);
       out.begins.push_back(suffixes_[seed.begin]);
     }
     suffixes_ = {};
@@ -267,6 +320,12 @@ UnigramPieces seed_pieces(const UnigramText& text, const UnigramTrainerArgs& arg
   return SeedFinder(text, args).find();
 }
 
+UnigramPieces seed_pieces(const UnigramText& text, const UnigramTrainerArgs& args,
+                          const std::vector<OldPiece>& old, std::vector<double> scores,
+                          double log_old_mass) {
+  return SeedFinder(text, args).find_with(old, std::move(scores), log_old_mass);
+}
+
 void UnigramPieces::keep(const std::vector<char>& flags) {
   std::vector<std::uint32_t> renamed(pieces.size());
   std::uint32_t size = 0;
@@ -277,10 +336,12 @@ void UnigramPieces::keep(const std::vector<char>& flags) {
     if (!flags[id]) continue;
     pieces[size] = pieces[id];
     pieces[size].prefix = prefix;
+    if (!old_ids.empty()) old_ids[size] = old_ids[id];
     begins[size++] = begins[id];
   }
   pieces.resize(size);
   begins.resize(size);
+  if (!old_ids.empty()) old_ids.resize(size);
   for (std::uint32_t& id : longest) id = name_of(id);
 }
 

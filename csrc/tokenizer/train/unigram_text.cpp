@@ -115,6 +115,9 @@ CharCounts required_chars(const std::vector<std::int64_t>& counts, const Unigram
   for (const std::uint8_t* end = p + args.required_chars.size(); p < end;) {
     is_required[next_char(p, end)] = 1;
   }
+  std::vector<char> is_old(kNumCodePoints, 0);
+  p = reinterpret_cast<const std::uint8_t*>(args.old_chars.data());
+  for (const std::uint8_t* end = p + args.old_chars.size(); p < end;) is_old[next_char(p, end)] = 1;
   CharCounts all;
   double total = 0;
   for (std::uint32_t c = 1; c < kNumCodePoints; ++c) {
@@ -129,7 +132,8 @@ CharCounts required_chars(const std::vector<std::int64_t>& counts, const Unigram
   CharCounts required;
   double covered = 0;
   for (const auto& [c, count] : all) {
-    if (static_cast<float>(covered / total) >= args.character_coverage) break;
+    const bool is_covered = static_cast<float>(covered / total) >= args.character_coverage;
+    if (is_covered && is_old[c] == 0) continue;
     covered += static_cast<double>(count);
     if (c != kMetaChar) required.emplace_back(c, count);
   }

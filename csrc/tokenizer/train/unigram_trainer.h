@@ -19,6 +19,7 @@ struct UnigramTrainerArgs {
   bool hard_vocab_limit = true;   // refuse a text that has too few pieces
   float character_coverage = 0.9995f;
   std::string required_chars;
+  std::string old_chars;  // of a vocabulary that is extended: part of the alphabet at any count
   std::size_t seed_sentencepiece_size = 1000000;
   float shrinking_factor = 0.75f;
   unsigned num_sub_iterations = 2;
@@ -50,5 +51,18 @@ using UnigramTick = std::function<void(std::size_t)>;
 // The words mark spaces with U+2581. Throws ConfigError where the vocabulary size does not fit.
 TokenizerSpec train_unigram(const WordTable& words, const UnigramTrainerArgs& args,
                             const UnigramTick& tick);
+
+// `spec` with new pieces behind the old ids until it has `vocab_size` of them, added tokens
+// included. Old pieces keep their scores, to the bit, and none is removed. EM and pruning run over
+// old and new pieces of the new text, where a new one gets
+//   score = digamma(E(piece)) - digamma(E(all)) + log(sum of exp(old scores)),
+// the log-probability that training would give, on a scale where the old probabilities sum to one.
+// (To divide the new ones by the old pieces' share of the text, which that model alone asks for,
+// makes weights that sum to far more than one where the share is small: short pieces then win.)
+// Of `args` vocab_size, character_coverage, seed_sentencepiece_size, shrinking_factor,
+// num_sub_iterations, max_sentencepiece_length, split_by_unicode_script, split_by_number,
+// split_digits and num_threads count; where spaces may stand is as in the old vocabulary.
+TokenizerSpec extend_unigram(const TokenizerSpec& spec, const WordTable& words,
+                             const UnigramTrainerArgs& args, const UnigramTick& tick);
 
 }  // namespace llmcore::tokenizer

@@ -1,13 +1,12 @@
 #include "tokenizer/train/wordpiece_trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "tokenizer/errors.h"
 #include "tokenizer/text/utf8.h"
-#include "tokenizer/train/wordpiece_queues.h"
+#include "tokenizer/train/wordpiece_merging.h"
 #include "tokenizer/train/wordpiece_words.h"
 
 namespace llmcore::tokenizer {
@@ -29,51 +28,19 @@ void for_each_char(std::string_view word, Visit&& visit) {
 class Trainer {
  public:
   Trainer(const WordTable& words, const WordPieceTrainerArgs& args)
-      : args_(args), words_(args.max_token_length) {
-    for (const std::string& token : args.special_tokens) add_token(token);
+      : args_(args), tokens_(args.continuing_subword_prefix), words_(args.max_token_length) {
+    for (const std::string& token : args.special_tokens) tokens_.add(token);
     add_alphabet(words);
     add_continuing_alphabet(words);
     add_words(words);
   }
 
-  template <typename Queue>
   std::vector<std::string> run(const WordPieceTick& tick) {
-    using Clock = std::chrono::steady_clock;
-    auto last_tick = Clock::now();
-    Queue queue(words_, args_.min_frequency);
-    words_.count_pairs();
-    queue.update(kNone, kNone, kNone);
-    while (tokens_.size() < args_.vocab_size) {
-      const auto merge = queue.next();
-      if (!merge) break;
-      const std::uint32_t id = add_token(tokens_[merge->left] + inner_text(merge->right));
-      words_.merge(merge->left, merge->right, id, merge->words);
-      queue.update(merge->left, merge->right, id);
-      const auto now = Clock::now();
-      if (tick && now - last_tick > std::chrono::milliseconds(100)) {
-        last_tick = now;
-        tick(tokens_.size());
-      }
-    }
-    return std::move(tokens_);
+    merge_wordpiece(tokens_, words_, args_, {}, tick);
+    return tokens_.take();
   }
 
  private:
-  static constexpr std::uint32_t kNone = ~0u;
-
-  std::uint32_t add_token(const std::string& text) {
-    const auto [it, added] = ids_.emplace(text, static_cast<std::uint32_t>(tokens_.size()));
-    if (added) tokens_.push_back(text);
-    return it->second;
-  }
-
-  // The token's text without the prefix of those inside words.
-  std::string inner_text(std::uint32_t id) const {
-    const std::string& text = tokens_[id];
-    const std::string& prefix = args_.continuing_subword_prefix;
-    return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
-  }
-
   // The characters kept, by code point. Where the limit cuts among equal counts, the larger code
   // points go.
   void add_alphabet(const WordTable& words) {
@@ -98,11 +65,11 @@ class Trainer {
       kept.resize(args_.limit_alphabet);
     }
     std::sort(kept.begin(), kept.end());
-    for (const auto& [c, count] : kept) first_ids_[c] = add_token(text_of(c));
+    for (const auto& [c, count] : kept) first_ids_[c] = tokens_.add(text_of(c));
     // A special token of one character lets that character in, as in `tokenizers`.
     for (const auto& [c, count] : counts) {
-      const auto known = ids_.find(text_of(c));
-      if (known != ids_.end()) first_ids_[c] = known->second;
+      const std::uint32_t* known = tokens_.find(text_of(c));
+      if (known != nullptr) first_ids_[c] = *known;
     }
   }
 
@@ -116,7 +83,7 @@ class Trainer {
       });
     });
     const auto add = [&](std::uint32_t c) {
-      inner_ids_[c] = add_token(args_.continuing_subword_prefix + text_of(c));
+      inner_ids_[c] = tokens_.add(args_.continuing_subword_prefix + text_of(c));
     };
     for (const std::uint32_t c : args_.continuing_order) {
       if (seen.erase(c) != 0) add(c);
@@ -143,8 +110,7 @@ class Trainer {
   }
 
   const WordPieceTrainerArgs& args_;
-  std::vector<std::string> tokens_;
-  std::unordered_map<std::string, std::uint32_t> ids_;
+  WordPieceVocabulary tokens_;
   std::unordered_map<std::uint32_t, std::uint32_t> first_ids_, inner_ids_;  // by character
   WordPieceWords words_;
 };
@@ -153,9 +119,7 @@ class Trainer {
 
 std::vector<std::string> train_wordpiece(const WordTable& words, const WordPieceTrainerArgs& args,
                                          const WordPieceTick& tick) {
-  Trainer trainer(words, args);
-  return args.score == WordPieceScore::kCount ? trainer.run<CountQueue>(tick)
-                                              : trainer.run<LikelihoodQueue>(tick);
+  return Trainer(words, args).run(tick);
 }
 
 }  // namespace llmcore::tokenizer

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tokenizer/formats/spec.h"
 #include "tokenizer/train/word_counter.h"
 
 namespace llmcore::tokenizer {
@@ -40,5 +41,13 @@ using WordPieceTick = std::function<void(std::size_t)>;
 // Tokens by id: special ones, the alphabet, the alphabet inside words, then one per merge.
 std::vector<std::string> train_wordpiece(const WordTable& words, const WordPieceTrainerArgs& args,
                                          const WordPieceTick& tick);
+
+// `spec` with new tokens behind the old ids until it has `vocab_size` of them, added tokens
+// included. WordPiece keeps no merges, so pairs start from what the encoder makes of each word
+// (longest match first) once the text's new characters have tokens. A word that it gives up on
+// takes no part. Of `args` only vocab_size, score, min_frequency, max_token_length and
+// limit_alphabet (most new characters) count.
+TokenizerSpec extend_wordpiece(const TokenizerSpec& spec, const WordTable& words,
+                               const WordPieceTrainerArgs& args, const WordPieceTick& tick);
 
 }  // namespace llmcore::tokenizer

@@ -10,6 +10,15 @@ void WordPieceWords::add(std::span<const std::uint32_t> tokens, std::int64_t cou
   }
 }
 
+void WordPieceWords::add(std::span<const std::uint32_t> tokens, std::int64_t count,
+                         const std::vector<std::uint32_t>& lengths) {
+  words_.push_back({symbols_.size(), static_cast<std::uint32_t>(tokens.size()), count});
+  for (const std::uint32_t id : tokens) {
+    symbols_.push_back({id, lengths[id]});
+    count_token(id, count);
+  }
+}
+
 void WordPieceWords::count_token(std::uint32_t id, std::int64_t count) {
   if (id >= token_counts_.size()) token_counts_.resize(id + std::size_t{1}, 0);
   token_counts_[id] += count;
@@ -18,7 +27,9 @@ void WordPieceWords::count_token(std::uint32_t id, std::int64_t count) {
 void WordPieceWords::count_pairs() {
   for (std::uint32_t w = 0; w < words_.size(); ++w) {
     const Symbol* s = symbols_.data() + words_[w].begin;
-    for (std::uint32_t i = 1; i < words_[w].size; ++i) found(s[i - 1], s[i], w);
+    for (std::uint32_t i = 1; i < words_[w].size; ++i) {
+      if (is_allowed(s[i - 1], s[i])) found(s[i - 1], s[i], w);
+    }
   }
 }
 
@@ -61,9 +72,8 @@ void WordPieceWords::merge_word(std::uint32_t word, std::uint32_t left, std::uin
   const auto lost = [&](std::uint32_t a, std::uint32_t b) {
     pairs_[find_or_add(std::uint64_t{a} << 32 | b)].count -= count;
   };
-  // As in `tokenizers`, a new pair must stay below the limit, the pairs of the start need not.
   const auto gained = [&](Symbol a, Symbol b) {
-    if (std::size_t{a.length} + b.length < max_length_) found(a, b, word);
+    if (is_allowed(a, b)) found(a, b, word);
   };
   std::uint32_t out = 0;
   for (std::uint32_t i = 0; i < size;) {

@@ -22,7 +22,11 @@ class WordPieceWords {
 
   explicit WordPieceWords(std::size_t max_token_length) : max_length_(max_token_length) {}
 
+  // A word of tokens of one character each.
   void add(std::span<const std::uint32_t> tokens, std::int64_t count);
+  // A word of tokens of any length; `lengths` in characters, by id.
+  void add(std::span<const std::uint32_t> tokens, std::int64_t count,
+           const std::vector<std::uint32_t>& lengths);
   // Counts the pairs of all words added; all of them are touched.
   void count_pairs();
   // Replaces (left, right) by `id` in `words`. A pair longer than the limit is not counted.
@@ -48,6 +52,11 @@ class WordPieceWords {
     std::int64_t count;
   };
 
+  // As in `tokenizers`, a pair must stay below the limit, unless it is of two characters.
+  bool is_allowed(Symbol left, Symbol right) const {
+    const std::size_t length = std::size_t{left.length} + right.length;
+    return length < max_length_ || length == 2;
+  }
   void merge_word(std::uint32_t word, std::uint32_t left, std::uint32_t right, std::uint32_t id);
   void found(Symbol left, Symbol right, std::uint32_t word);
   void count_token(std::uint32_t id, std::int64_t count);

@@ -25,6 +25,13 @@ MIN_FREQUENCY = click.option(
     default=None,
     help="Leave out what is seen less often.",
 )
+SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One of the algorithm's own options, e.g. tie_break=bytes. May be given many times.",
+)
 
 
 @click.command()
@@ -62,13 +69,7 @@ MIN_FREQUENCY = click.option(
     "algorithm has it]",
 )
 @MIN_FREQUENCY
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="One of the algorithm's own options, e.g. tie_break=bytes. May be given many times.",
-)
+@SET
 @options.NUM_THREADS
 @OUT
 @options.QUIET
@@ -117,6 +118,7 @@ def train(
 @INPUTS
 @click.option("--vocab-size", type=int, required=True, help="Number of ids, the old ones included.")
 @MIN_FREQUENCY
+@SET
 @options.NUM_THREADS
 @OUT
 @options.QUIET
@@ -126,6 +128,7 @@ def extend(
     *,
     vocab_size: int,
     min_frequency: int | None,
+    settings: tuple[str, ...],
     num_threads: int | None,
     out: Path,
     quiet: bool,
@@ -136,11 +139,13 @@ def extend(
     Examples:
       llmcore tokenizer extend tok.json medicine.jsonl --vocab-size 40000 --out tok-medicine.json
       llmcore tokenizer extend runs/tok code/ --vocab-size 8192 --min-frequency 5 --out runs/tok2
+      llmcore tokenizer extend vocab.txt notes.txt --vocab-size 32000 --set score=likelihood --out b
     """
     from llmcore.tokenizers import Tokenizer
 
     loaded = Tokenizer.load(tokenizer_path)
     extra = given(min_frequency=min_frequency, num_threads=num_threads)
+    extra |= dict(map(_setting, settings))
     with WorkProgress(quiet=quiet) as shown:
         extended = loaded.extend(
             read_texts(inputs, shown), vocab_size=vocab_size, progress=stages(shown), **extra

@@ -18,7 +18,9 @@ from llmcore.tokenizers.components import (
     pre_tokenizer_json,
 )
 from llmcore.tokenizers.unigram_training import (
+    UnigramExtension,
     UnigramOptions,
+    extend_unigram,
     sentencepiece_normalizer,
     train_unigram,
 )
@@ -26,8 +28,10 @@ from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_thr
 from llmcore.tokenizers.wordpiece_training import (
     BERT_NORMALIZER,
     BERT_PRE_TOKENIZER,
+    WordPieceExtension,
     WordPieceOptions,
     check_wordpiece,
+    extend_wordpiece,
     train_wordpiece,
 )
 
@@ -188,5 +192,9 @@ TRAINERS: Mapping[str, Trainer] = MappingProxyType(
     }
 )
 EXTENDERS: Mapping[str, Extender] = MappingProxyType(
-    {"bpe": Extender(options=BpeExtension, run=extend_bpe)}
+    {
+        "bpe": Extender(options=BpeExtension, run=extend_bpe),
+        "wordpiece": Extender(options=WordPieceExtension, run=extend_wordpiece),
+        "unigram": Extender(options=UnigramExtension, run=extend_unigram),
+    }
 )

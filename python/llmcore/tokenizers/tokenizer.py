@@ -108,32 +108,34 @@ class Tokenizer:
     ) -> "Tokenizer":
         """Continue training on new texts: a tokenizer with more ids, whose old ids are the same.
 
-        The old merges keep their order and cut the new texts first; new merges follow them. Added
-        tokens are text here, and no merge makes one.
+        BPE: the old merges keep their order and cut the new texts first; new merges follow them.
+        WordPiece: pairs start from the old vocabulary's own cut of each word, longest match first.
+        Unigram: old pieces keep their scores, new ones get log-probabilities on their scale.
+        An old text keeps its ids where no merge or piece is new to it; WordPiece takes a new token
+        wherever that is the longest match. Added tokens are text here, and no new token spells one.
 
         Args:
             source: As in `train`; the texts are split as this tokenizer splits them.
             vocab_size: Number of ids afterwards, or fewer if the text does not give that many.
-            min_frequency: Pairs seen less often than this in the new texts are not merged.
+            min_frequency: Pairs seen less often than this in the new texts are not merged (not for
+                Unigram).
             num_threads: As in `train`.
             progress: As in `train`.
-            options: `text_field`, and those of `bpe_training.BpeExtension`: `tie_break`,
-                `max_token_length`, `character_coverage`.
+            options: `text_field`, and the algorithm's own: see `bpe_training.BpeExtension`,
+                `wordpiece_training.WordPieceExtension` and `unigram_training.UnigramExtension`.
 
         Raises:
-            ConfigError: the tokenizer is no BPE, `vocab_size` is not above the present one, or an
-                option is out of range.
+            ConfigError: `vocab_size` is not above the present one or too small for the new text's
+                characters, an option is out of range, or the algorithm does not know it.
             DataError: `source` holds no text, or what is not text.
         """
-        if self.algorithm == "bpe" and vocab_size <= self.vocab_size:
+        if vocab_size <= self.vocab_size:
             raise ConfigError(
                 f"extend: vocab_size must be above the present {self.vocab_size}, got {vocab_size}"
             )
-        keywords = options | {
-            "vocab_size": vocab_size,
-            "min_frequency": min_frequency,
-            "num_threads": num_threads,
-        }
+        keywords = options | {"vocab_size": vocab_size, "num_threads": num_threads}
+        if min_frequency:
+            keywords["min_frequency"] = min_frequency
         return type(self)(extend_spec(self._pipeline.spec, source, progress, keywords))
 
     @classmethod

@@ -7,7 +7,11 @@ from typing import Any
 from llmcore import _bindings
 from llmcore.errors import ConfigError
 from llmcore.tokenizers.algorithms import EXTENDERS, TRAINERS, Extender, Reading, Trainer
-from llmcore.tokenizers.components import SENTENCEPIECE_RUNS_SPLIT
+from llmcore.tokenizers.components import (
+    NONE,
+    SENTENCEPIECE_RUNS_SPLIT,
+    SENTENCEPIECE_SPLIT,
+)
 from llmcore.tokenizers.sources import TextSource
 from llmcore.tokenizers.word_counts import Progress, WordCounts
 
@@ -88,7 +92,12 @@ def extend_spec(
         raise ConfigError("extend: texts must be split as the tokenizer does, got another way")
 
     def count() -> WordCounts:
-        counts = WordCounts.of_components(*counting_components(spec), reading.num_threads)
+        normalizer, splits = counting_components(spec)
+        if isinstance(source, WordCounts) and spec.kind == "unigram" and _sees_sentences(spec):
+            # Its extension cuts what is left whole; `counts_for` leaves some whole.
+            given = source.native.pre_tokenizer
+            splits = given if given in (SENTENCEPIECE_SPLIT, NONE) else splits
+        counts = WordCounts.of_components(normalizer, splits, reading.num_threads)
         if isinstance(source, WordCounts):
             return counts.merge(source)
         return counts.count(source, text_field=reading.text_field, progress=progress)
@@ -99,11 +108,20 @@ def extend_spec(
 def counting_components(spec: _bindings.TokenizerSpec) -> tuple[str, str]:
     """Normaliser and pre-tokenizer under which text is counted to extend `spec`.
 
-    SentencePiece's models see whole sentences; they are trained on words.
+    SentencePiece's models see whole sentences; they are trained on words. Those of a Unigram that
+    has its spaces behind words are found in whole sentences later.
     """
-    if '"type":"SentencePiece"' in spec.normalizer and spec.pre_tokenizer == "null":
-        return spec.normalizer, SENTENCEPIECE_RUNS_SPLIT
-    return spec.normalizer, spec.pre_tokenizer
+    if not _sees_sentences(spec):
+        return spec.normalizer, spec.pre_tokenizer
+    if spec.kind == "unigram" and '"treat_whitespace_as_suffix":true' in spec.normalizer:
+        return spec.normalizer, NONE
+    if spec.kind == "unigram" and '"remove_extra_whitespaces":true' in spec.normalizer:
+        return spec.normalizer, SENTENCEPIECE_SPLIT
+    return spec.normalizer, SENTENCEPIECE_RUNS_SPLIT
+
+
+def _sees_sentences(spec: _bindings.TokenizerSpec) -> bool:
+    return '"type":"SentencePiece"' in spec.normalizer and spec.pre_tokenizer == "null"
 
 
 def _no_counts(trainer: Trainer, reading: Reading, options: Any) -> WordCounts:

@@ -4,12 +4,12 @@ import base64
 import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypedDict, Unpack
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError
-
-Progress = Callable[[str, int, int], None]
+from llmcore.tokenizers.word_counts import Progress, WordCounts, default_num_threads
 
 SPACE_MARK = "\u2581"
 """Stands for a space in words and pieces."""
@@ -128,6 +128,75 @@ def train_unigram(
         given[name] = list(given.get(name, ()))
     given |= {"normalizer_name": normalizer, "num_threads": num_threads}
     return _bindings.train_unigram(counter, given, charsmap_of(normalizer), progress)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnigramExtension:
+    """Options of `extend_unigram`; those of `UnigramOptions` where not said otherwise.
+
+    Attributes:
+        vocab_size: Number of ids afterwards, added tokens included, or fewer.
+        character_coverage: Characters that make up this share of the new text get a piece if they
+            have none; in [0, 1], 0 for none.
+        seed_sentencepiece_size: Most substrings of the new text to start from.
+        shrinking_factor: Share of the new pieces that one pruning keeps.
+        num_sub_iterations: Steps of EM before each pruning.
+        max_sentencepiece_length: Most characters of a new piece.
+        split_by_unicode_script: Of new pieces.
+        split_by_number: Of new pieces.
+        split_digits: Of new pieces.
+        num_threads: Threads of EM and pruning; None takes every processor of the process.
+    """
+
+    vocab_size: int
+    character_coverage: float = 0.9995
+    seed_sentencepiece_size: int = 1_000_000
+    shrinking_factor: float = 0.75
+    num_sub_iterations: int = 2
+    max_sentencepiece_length: int = 16
+    split_by_unicode_script: bool = True
+    split_by_number: bool = True
+    split_digits: bool = False
+    num_threads: int | None = None
+
+
+def extend_unigram(
+    spec: _bindings.TokenizerSpec,
+    count: Callable[[], WordCounts],
+    options: UnigramExtension,
+    progress: Progress | None = None,
+) -> _bindings.TokenizerSpec:
+    """Add pieces of the new text beside the old ones, whose scores stay the same to the bit.
+
+    Seeds are those of training, from the new text; EM and pruning in turns run over old and new
+    pieces, but only new ones are re-estimated and removed. A new piece gets
+
+        score = digamma(E(piece)) - digamma(E(all)) + log(sum of exp(old scores)),
+
+    E being the expected uses in the new text: the log-probability that training would give it, on a
+    scale where the old probabilities sum to one (a usual vocabulary's do, and the last term is
+    about 0). A text's segmentation changes only where a new piece makes a better one; spaces part
+    pieces, and U+2581 stands at the end of one that it stands at in the old vocabulary.
+
+    Args:
+        spec: The tokenizer to extend.
+        count: Gives the counted new text, split as `spec` does.
+        options: How the vocabulary is to grow.
+        progress: As in `train_unigram`.
+
+    Raises:
+        ConfigError: an option is out of range, `vocab_size` too small for new characters, old
+            scores that are no log-probabilities, or a tokenizer that leaves spaces as they are.
+
+    Numerics: expected counts are summed as integers, so threads change nothing; new scores are
+    float32, as SentencePiece's files hold them.
+    """
+    values = asdict(options)
+    values["num_threads"] = options.num_threads or default_num_threads()
+    extended = _bindings.extend_unigram(spec, count().native, values, progress)
+    if progress is not None:
+        progress("prune", extended.vocab_size, options.vocab_size)
+    return extended
 
 
 def sentencepiece_normalizer(

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Required, TypedDict, Unpack
 
 from llmcore import _bindings
 from llmcore.errors import ConfigError
-
-Progress = Callable[[str, int, int], None]
+from llmcore.tokenizers.word_counts import Progress, WordCounts
 
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 BERT_NORMALIZER = (
@@ -104,6 +104,78 @@ _USUAL = {"special_tokens": BERT_SPECIAL_TOKENS, "score": "count", "unk_token": 
 _FRAME = {"sep": "[SEP]", "cls": "[CLS]"}
 _LISTS = {"special_tokens", "initial_alphabet", "continuing_order"}
 _LEAST = {"min_frequency": 0, "limit_alphabet": 1, "max_token_length": 1}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordPieceExtension:
+    """Options of `extend_wordpiece`.
+
+    Attributes:
+        vocab_size: Number of ids afterwards, added tokens included, or fewer.
+        score: As in `WordPieceOptions`, over the new text.
+        min_frequency: As in `WordPieceOptions`, over the new text.
+        max_token_length: As in `WordPieceOptions`.
+        limit_alphabet: Most characters of the new text, the most frequent ones, that get a token if
+            they have none; words with the others stay unknown. None: all.
+    """
+
+    vocab_size: int
+    score: str = "count"
+    min_frequency: int = 0
+    max_token_length: int | None = None
+    limit_alphabet: int | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be, before any text is read.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        if self.score not in _SCORES:
+            raise ConfigError(
+                f"extend: score must be one of {', '.join(_SCORES)}, got {self.score!r}"
+            )
+        for name, least in (("min_frequency", 0), ("max_token_length", 1), ("limit_alphabet", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"extend: {name} must be at least {least}, got {value}")
+
+
+def extend_wordpiece(
+    spec: _bindings.TokenizerSpec,
+    count: Callable[[], WordCounts],
+    options: WordPieceExtension,
+    progress: Progress | None = None,
+) -> _bindings.TokenizerSpec:
+    """Continue training from what the old vocabulary makes of each word.
+
+    WordPiece keeps no merges, so the start is the encoder's own cut, longest match first, once the
+    characters of the text that lack a token have one (by falling count; then the same with the
+    prefix, where they stand inside words). Then pairs are merged as in training. Words that the
+    encoder gives up on, unknown or too long, take no part.
+
+    Args:
+        spec: The tokenizer to extend.
+        count: Gives the counted new text, split as `spec` does; called after the checks.
+        options: How the vocabulary is to grow.
+        progress: As in `train_wordpiece`.
+
+    Raises:
+        ConfigError: an option is out of range, or `vocab_size` too small for new characters.
+    """
+    options.check()
+    values: dict[str, Any] = {
+        "vocab_size": options.vocab_size,
+        "likelihood": options.score == "likelihood",
+        "min_frequency": options.min_frequency,
+    }
+    for name in ("max_token_length", "limit_alphabet"):
+        if getattr(options, name) is not None:
+            values[name] = getattr(options, name)
+    extended = _bindings.extend_wordpiece(spec, count().native, values, progress)
+    if progress is not None:
+        progress("merge", extended.vocab_size, options.vocab_size)
+    return extended
 
 
 def check_wordpiece(given: Mapping[str, Any]) -> None:
