@@ -18,8 +18,8 @@ REPO_ROOT = Path(__file__).resolve().parent.parent
 install_import_hook("llmcore", "beartype.beartype")
 
 
-# The same examples in every run: what fails is then the change, not the draw. New ones are looked for
-# with --hypothesis-profile=search.
+# The same examples in every run: what fails is then the change, not the draw. Other examples are
+# looked for with --hypothesis-profile=search.
 hypothesis.settings.register_profile("fixed", derandomize=True)
 hypothesis.settings.register_profile("search", derandomize=False)
 hypothesis.settings.load_profile("fixed")
