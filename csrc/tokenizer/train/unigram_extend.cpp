@@ -54,7 +54,8 @@ OldVocabulary read_old(const TokenizerSpec& spec) {
   OldVocabulary old;
   old.size = spec.tokens.size();
   const std::vector<PieceType> types = types_of(spec);
-  std::vector<std::string> others = hidden_texts(spec);
+  std::vector<std::string> others;
+  for (HiddenText& hidden : hidden_texts(spec)) others.push_back(std::move(hidden.text));
   for (const AddedTokenSpec& token : spec.added) {
     others.push_back(token.content);
     old.size = std::max(old.size, token.id + std::size_t{1});
