@@ -192,11 +192,3 @@ def test_a_sentence_of_one_word_is_linear() -> None:
     once, twice = (model.count_steps("abcdaab" * (n // 7)) for n in (N, 2 * N))
     assert once > 0
     assert twice <= 2.4 * once
-
-
-def test_byte_tokens_of_a_suffix_end_with_the_piece() -> None:
-    """They stand for no byte of the text; their ends once led behind it."""
-    tokens = ["a", *(f"<0x{b:02X}>" for b in range(256))]
-    model = build(tokens, byte_fallback=True, end_of_word_suffix="</w>")
-    assert ids(model, "ab") == [0, *(1 + b for b in b"b</w>")]
-    assert ends(model, "ab") == [1, 2, 2, 2, 2, 2]

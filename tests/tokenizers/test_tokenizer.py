@@ -1,6 +1,8 @@
 """The public Tokenizer: round trips, special tokens, batches, offsets, bad arguments."""
 
+import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +179,16 @@ def test_a_disallowed_token_is_refused_unless_it_is_allowed(tokenizer: Tokenizer
         tokenizer.encode(text, disallowed_special={"x"})
     with pytest.raises(ConfigError, match="disallowed_special must be 'none', 'all' or a set"):
         tokenizer.encode(text, disallowed_special="some")
+
+
+def test_byte_tokens_of_a_suffix_end_with_the_piece(tmp_path: Path) -> None:
+    """They stand for no byte of the text; their ends once led behind it."""
+    tokens = ["a", *(f"<0x{b:02X}>" for b in range(256))]
+    model = {"type": "BPE", "vocab": {t: i for i, t in enumerate(tokens)}, "merges": []}
+    model |= {"byte_fallback": True, "end_of_word_suffix": "</w>"}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"version": "1.0", "model": model}), encoding="utf-8")
+    ids, spans = Tokenizer.load(path).encode_with_offsets("ab")
+    assert list(ids) == [0, *(1 + b for b in b"b</w>")]
+    assert [tuple(span) for span in spans[:2]] == [(0, 1), (1, 2)]
+    assert all(begin == end for begin, end in spans[2:])

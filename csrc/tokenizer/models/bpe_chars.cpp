@@ -139,12 +139,8 @@ void CharBpe::cut(Text piece, double dropout, DropoutRng* rng, BpeScratch& scrat
                                                 Dropped::kReturns, *rng, scratch.merge);
   std::copy_n(scratch.ids.data(), count, ids.room(count));
   ids.advance(count);
-  // Byte tokens of a prefix or suffix stand for no byte of the piece.
-  std::size_t at = 0;
-  for (std::size_t i = 0; ends != nullptr && i < count; ++i) {
-    at = std::min(at + lens[i], piece.size());
-    ends->push_back(static_cast<std::uint32_t>(at));
-  }
+  std::uint32_t at = 0;
+  for (std::size_t i = 0; ends != nullptr && i < count; ++i) ends->push_back(at += lens[i]);
 }
 
 }  // namespace llmcore::tokenizer

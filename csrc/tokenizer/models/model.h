@@ -21,7 +21,8 @@ class Model {
   virtual ~Model() = default;
   virtual std::unique_ptr<ModelScratch> make_scratch() const = 0;
   // Appends the ids of one pre-token (never empty). With `ends`, also the byte of the piece where
-  // each of these tokens ends (a token begins where the one before ended). Const and thread-safe
+  // each of these tokens ends (a token begins where the one before ended; those that spell a suffix
+  // of the vocabulary in bytes end behind the piece, as in `tokenizers`). Const and thread-safe
   // given a scratch of its own. Not slower than O(n log n) for any piece.
   virtual void encode(Text piece, ModelScratch& scratch, IdBuffer& ids,
                       std::vector<std::uint32_t>* ends) const = 0;

@@ -324,7 +324,9 @@ void Pipeline::encode_piece(const AlignedText& text, const Piece& piece, std::si
   const auto shift = static_cast<std::uint32_t>(at);
   std::size_t begin = piece.begin;
   for (const std::uint32_t end_in_piece : work.ends) {
-    const std::size_t end = piece.begin + std::size_t{end_in_piece};
+    // Byte tokens of a suffix, which is not in the text, end behind the piece.
+    const std::size_t end =
+        std::min<std::size_t>(piece.begin + std::size_t{end_in_piece}, piece.end);
     // A token without bytes of its own stands where the next one begins.
     Origin origin{};
     if (begin < end) {
