@@ -17,7 +17,10 @@ def loading(folder: Path, seconds: float) -> Report:
     from llmcore.tokenizers import Tokenizer
 
     report = Report()
-    trained = Tokenizer.train(read_corpus(folder, "english"), vocab_size=VOCAB_SIZE)
+    # The longest that a file of ranks may hold is 1024 bytes.
+    trained = Tokenizer.train(
+        read_corpus(folder, "english"), vocab_size=VOCAB_SIZE, max_token_length=256
+    )
     options = {"ranks.tiktoken": {"pattern": "gpt2"}}
     formats = {"tokenizer.json": None, "ranks.tiktoken": "tiktoken", "own": "llmcore"}
     for name, form in formats.items():

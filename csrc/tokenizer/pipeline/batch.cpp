@@ -1,5 +1,7 @@
 #include "tokenizer/pipeline/batch.h"
 
+#include <utility>
+
 #include "tokenizer/models/bpe_memory.h"
 
 namespace llmcore::tokenizer {
@@ -31,10 +33,11 @@ std::vector<IdBuffer> make_id_buffers(const std::vector<Text>& texts, unsigned n
   std::vector<IdBuffer> buffers(num_threads);
   std::size_t num_bytes = 0;
   for (const Text& text : texts) num_bytes += text.size();
-  const std::size_t room = num_bytes / num_threads / kBytesPerId;
+  std::size_t room = num_bytes / kBytesPerId;
   for (IdBuffer& ids : buffers) {
     ids.reserve(room);
     advise_huge_pages(ids.room(0), room * sizeof(std::uint32_t));
+    room = num_bytes / num_threads / kBytesPerId;
   }
   return buffers;
 }
@@ -54,22 +57,21 @@ BatchIds join_chunks(const std::vector<TextChunk>& chunks, std::vector<IdBuffer>
     batch.offsets[c.text_idx + 1] += static_cast<std::int64_t>(c.count);
   }
   for (std::size_t i = 0; i < num_texts; ++i) batch.offsets[i + 1] += batch.offsets[i];
-  if (buffers.size() == 1) {
-    batch.ids = std::move(buffers[0]);
-    return batch;
-  }
-  const auto num_ids = static_cast<std::size_t>(batch.offsets.back());
-  std::uint32_t* to = batch.ids.room(num_ids);
-  batch.ids.advance(num_ids);
-  std::vector<std::uint32_t*> places;
+  batch.ids = std::move(buffers[0]);
+  const std::size_t in_place = batch.ids.size();
+  const std::size_t num_ids = static_cast<std::size_t>(batch.offsets.back());
+  std::uint32_t* to = batch.ids.room(num_ids - in_place);
+  batch.ids.advance(num_ids - in_place);
+  std::vector<std::pair<const TextChunk*, std::uint32_t*>> moved;
   for (const TextChunk& c : chunks) {
-    places.push_back(to);
+    if (c.worker == 0) continue;
+    moved.emplace_back(&c, to);
     to += c.count;
   }
-  parallel_for(chunks.size(), static_cast<unsigned>(buffers.size()), {},
+  parallel_for(moved.size(), static_cast<unsigned>(buffers.size()), {},
                [&](unsigned, std::size_t item) {
-                 const TextChunk& c = chunks[item];
-                 std::copy_n(buffers[c.worker].data() + c.begin, c.count, places[item]);
+                 const auto& [chunk, place] = moved[item];
+                 std::copy_n(buffers[chunk->worker].data() + chunk->begin, chunk->count, place);
                });
   return batch;
 }

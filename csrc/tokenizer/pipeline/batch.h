@@ -29,11 +29,11 @@ struct TextChunk {
 // Whole texts, or, with a scanner, parts of about a quarter of a megabyte that end at its safe
 // cuts.
 std::vector<TextChunk> make_chunks(const std::vector<Text>& texts, const PieceScanner* scanner);
-// One buffer a worker, with room for its share of the ids that texts usually have. The kernel gives
-// memory when it is written.
+// One buffer a worker, with room for its share of the ids that texts usually have; the first for
+// all, which end up there. The kernel gives memory when it is written.
 std::vector<IdBuffer> make_id_buffers(const std::vector<Text>& texts, unsigned num_threads);
 unsigned useful_threads(const std::vector<Text>& texts, unsigned most);
-// Lays the chunks' ids end to end.
+// Lays the chunks' ids end to end behind those of worker 0, who must have done the first chunks.
 BatchIds join_chunks(const std::vector<TextChunk>& chunks, std::vector<IdBuffer>& buffers,
                      std::size_t num_texts);
 
@@ -49,7 +49,7 @@ BatchIds encode_in_chunks(const std::vector<Text>& texts, const PieceScanner* sc
   work.reserve(num_threads);
   for (unsigned i = 0; i < num_threads; ++i) work.push_back(acquire());
   std::vector<IdBuffer> buffers = make_id_buffers(texts, num_threads);
-  parallel_for(chunks.size(), num_threads, tick, [&](unsigned worker, std::size_t item) {
+  parallel_from_ends(chunks.size(), num_threads, tick, [&](unsigned worker, std::size_t item) {
     TextChunk& chunk = chunks[item];
     chunk.worker = worker;
     chunk.begin = buffers[worker].size();
