@@ -40,6 +40,7 @@ BUILD_DEPS_STAMP := $(VENV)/.stamp-build-deps
 INSTALL_STAMP := $(VENV)/.stamp-install-$(LLMCORE_CUDA)
 TEST_DEPS_STAMP := $(VENV)/.stamp-test-deps
 DEV_DEPS_STAMP := $(VENV)/.stamp-dev-deps
+BENCH_DEPS_STAMP := $(VENV)/.stamp-bench-deps
 
 # $(call extra,NAME) prints the requirements of one optional-dependencies list of pyproject.toml, one a line.
 requirements = $(PY) -c 'import functools,operator,sys,tomllib; \
@@ -91,6 +92,11 @@ $(INSTALL_STAMP): $(BUILD_DEPS_STAMP) $(SOURCES)
 $(TEST_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
 	@$(call requirements,project/optional-dependencies/test) > $(VENV)/test-requires.txt
 	$(PIP) install --quiet -r $(VENV)/test-requires.txt
+	@touch $@
+
+$(BENCH_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
+	@$(call requirements,project/optional-dependencies/bench) > $(VENV)/bench-requires.txt
+	$(PIP) install --quiet -r $(VENV)/bench-requires.txt
 	@touch $@
 
 $(DEV_DEPS_STAMP): pyproject.toml $(TORCH_STAMP)
@@ -191,7 +197,7 @@ bench: setup $(TEST_DEPS_STAMP) ## run every benchmark on the CPU, in C++ and in
 	@$(PY) benchmarks/summary.py $(BENCH_OUT)/parts --out $(BENCH_OUT)
 
 .PHONY: bench-tokenizers
-bench-tokenizers: setup $(TEST_DEPS_STAMP) ## time the tokenizers beside their peers and print the targets table
+bench-tokenizers: setup $(TEST_DEPS_STAMP) $(BENCH_DEPS_STAMP) ## time the tokenizers beside their peers and print the targets table
 	PYTHONPATH=. $(PY) benchmarks/tokenizers/bench_tokenizers.py $(BENCH_OPTIONS) --json $(BENCH_OUT)/tokenizers.json
 
 OP_BENCHMARKS := $(filter benchmarks/ops/%,$(BENCHMARKS))
