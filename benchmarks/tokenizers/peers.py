@@ -136,17 +136,23 @@ def byte_level(kind: str, threads: int = 1) -> list[Peer]:
     return found
 
 
+def difference(ours: Peer, peer: Peer, texts: list[str]) -> str:
+    """The first text whose ids differ from ours, in words; empty if there is none."""
+    want, got = (p.ids(p.encode(p.load(), texts)) for p in (ours, peer))
+    if np.array_equal(got, want):
+        return ""
+    for text in texts:
+        one, two = (p.ids(p.encode(p.load(), [text])) for p in (ours, peer))
+        if not np.array_equal(one, two):
+            return (
+                f"ids of {peer.name} differ in a text of {num_bytes([text])} bytes that "
+                f"begins with {text[:60]!r}: {one[:8]} and {two[:8]}"
+            )
+    return f"ids of {peer.name} differ in a batch, in no text alone"
+
+
 def check_same_ids(peers: list[Peer], texts: list[str]) -> None:
     """All packages give our ids; a difference would make the timings meaningless."""
-    want = peers[0].ids(peers[0].encode(peers[0].load(), texts))
     for peer in peers[1:]:
-        got = peer.ids(peer.encode(peer.load(), texts))
-        if np.array_equal(got, want):
-            continue
-        for text in texts:
-            one, two = (p.ids(p.encode(p.load(), [text])) for p in (peers[0], peer))
-            if not np.array_equal(one, two):
-                raise AssertionError(
-                    f"ids of {peer.name} differ in a text of {num_bytes([text])} bytes that "
-                    f"begins with {text[:60]!r}: {one[:8]} and {two[:8]}"
-                )
+        if reason := difference(peers[0], peer, texts):
+            raise AssertionError(reason)
