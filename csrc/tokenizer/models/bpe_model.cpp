@@ -159,8 +159,8 @@ void BpeModel::set_merging(MergeRules rules) const {
       made->byte_pair_rank[a * 256 + b] = made->rules.find(byte_ids_[a], byte_ids_[b]);
     }
   }
-  const Merging* none = nullptr;
-  if (merging_.compare_exchange_strong(none, made.get())) made.release();
+  const Merging* merging = nullptr;
+  if (merging_.compare_exchange_strong(merging, made.get())) merging = made.release();
 }
 
 void BpeModel::load_bytes(const std::uint8_t* piece, std::size_t size, std::uint32_t* ids) const {

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <string>
-#include <string_view>
 
 #include "tokenizer/errors.h"
-#include "tokenizer/pipeline/piece_types.h"
 
 namespace llmcore::tokenizer {
 namespace {
@@ -113,8 +112,9 @@ void ChunkEncoder::encode_chunks(Text text, Workspace& work, IdBuffer& ids) cons
     for (std::size_t i = 0; i < count; ++i) {
       const auto size = static_cast<std::size_t>(ends[i + 1] - ends[i]);
       // Perhaps a chunk before it in the batch was the same, and new.
-      if (slots[i]->key != keys[i]) [[unlikely]]
+      if (slots[i]->key != keys[i]) [[unlikely]] {
         slots[i] = cache.home(keys[i].hash());
+      }
       const PieceCache::Slot& slot = *slots[i];
       const bool is_known = slot.key == keys[i];
       std::size_t copied = 0;

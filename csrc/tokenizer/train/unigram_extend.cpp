@@ -106,13 +106,14 @@ std::vector<OldPiece> pieces_in(const UnigramText& text, const TokenizerSpec& sp
     const std::string& token = spec.tokens[id];
     const auto* p = reinterpret_cast<const std::uint8_t*>(token.data());
     const std::uint8_t* end = p + token.size();
-    while (p < end) {
+    bool is_spelled = p < end;
+    while (is_spelled && p < end) {
       const std::uint32_t c = next_char(p, end);
       const auto at = std::lower_bound(first, text.chars.end(), c);
-      if (at == text.chars.end() || *at != c) break;
+      is_spelled = at != text.chars.end() && *at == c;
       piece.symbols.push_back(static_cast<std::uint32_t>(at - text.chars.begin()));
-      if (p == end) pieces.push_back(std::move(piece));
     }
+    if (is_spelled) pieces.push_back(std::move(piece));
   }
   return pieces;
 }

@@ -139,6 +139,7 @@ class Extender {
     const bool has_unknown = std::find(spec.tokens.begin(), spec.tokens.end(),
                                        spec.wordpiece.unk_token) != spec.tokens.end();
     std::vector<std::uint32_t> lengths;
+    lengths.reserve(tokens_.size());
     for (std::uint32_t id = 0; id < tokens_.size(); ++id) {
       lengths.push_back(static_cast<std::uint32_t>(num_chars(tokens_.inner_text(id))));
     }
