@@ -8,6 +8,7 @@
 
 #include "tokenizer/models/byte_alphabet.h"
 #include "tokenizer/text/utf8.h"
+#include "tokenizer/train/ids_and_texts.h"
 
 namespace llmcore::tokenizer {
 namespace {
@@ -29,12 +30,6 @@ void for_each_char(std::string_view word, Visit&& visit) {
     visit(size == 0 ? kBreak : c, p == begin, p + step == end);
     p += step;
   }
-}
-
-std::string text_of(std::uint32_t code) {
-  std::string text;
-  append_utf8(text, code);
-  return text;
 }
 
 std::vector<CharCount> count_chars(const WordTable& words) {

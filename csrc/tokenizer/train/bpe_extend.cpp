@@ -7,15 +7,10 @@
 #include "tokenizer/train/bpe_alphabet.h"
 #include "tokenizer/train/bpe_merging.h"
 #include "tokenizer/train/bpe_trainer.h"
+#include "tokenizer/train/ids_and_texts.h"
 
 namespace llmcore::tokenizer {
 namespace {
-
-std::size_t size_of(const TokenizerSpec& spec) {
-  std::size_t size = spec.tokens.size();
-  for (const AddedTokenSpec& token : spec.added) size = std::max(size, token.id + std::size_t{1});
-  return size;
-}
 
 std::uint32_t num_chars(std::string_view text) {
   return static_cast<std::uint32_t>(

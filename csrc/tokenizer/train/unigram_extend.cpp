@@ -7,6 +7,7 @@
 #include "tokenizer/formats/json.h"
 #include "tokenizer/pipeline/piece_types.h"
 #include "tokenizer/text/utf8.h"
+#include "tokenizer/train/ids_and_texts.h"
 #include "tokenizer/train/unigram_seeds.h"
 #include "tokenizer/train/unigram_settle.h"
 #include "tokenizer/train/unigram_text.h"
@@ -52,13 +53,12 @@ bool is_space_run(std::string_view text) {
 
 OldVocabulary read_old(const TokenizerSpec& spec) {
   OldVocabulary old;
-  old.size = spec.tokens.size();
+  old.size = size_of(spec);
   const std::vector<PieceType> types = types_of(spec);
   std::vector<std::string> others;
   for (HiddenText& hidden : hidden_texts(spec)) others.push_back(std::move(hidden.text));
   for (const AddedTokenSpec& token : spec.added) {
     others.push_back(token.content);
-    old.size = std::max(old.size, token.id + std::size_t{1});
   }
   double mass = 0;
   for (std::size_t id = 0; id < spec.tokens.size(); ++id) {

@@ -6,23 +6,12 @@
 #include "tokenizer/errors.h"
 #include "tokenizer/models/wordpiece.h"
 #include "tokenizer/text/utf8.h"
+#include "tokenizer/train/ids_and_texts.h"
 #include "tokenizer/train/wordpiece_merging.h"
 #include "tokenizer/train/wordpiece_trainer.h"
 
 namespace llmcore::tokenizer {
 namespace {
-
-std::size_t size_of(const TokenizerSpec& spec) {
-  std::size_t size = spec.tokens.size();
-  for (const AddedTokenSpec& token : spec.added) size = std::max(size, token.id + std::size_t{1});
-  return size;
-}
-
-std::string text_of(std::uint32_t c) {
-  std::string text;
-  append_utf8(text, c);
-  return text;
-}
 
 // Ill-formed bytes are no characters: no token would match them.
 template <typename Visit>

@@ -6,17 +6,12 @@
 
 #include "tokenizer/errors.h"
 #include "tokenizer/text/utf8.h"
+#include "tokenizer/train/ids_and_texts.h"
 #include "tokenizer/train/wordpiece_merging.h"
 #include "tokenizer/train/wordpiece_words.h"
 
 namespace llmcore::tokenizer {
 namespace {
-
-std::string text_of(std::uint32_t c) {
-  std::string text;
-  append_utf8(text, c);
-  return text;
-}
 
 template <typename Visit>
 void for_each_char(std::string_view word, Visit&& visit) {
